@@ -1,0 +1,1 @@
+"""Plain data and arithmetic that every room may read; imports nothing of ours."""

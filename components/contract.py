@@ -1,0 +1,246 @@
+"""What every cloud's components promise: the same eight classes, the same inputs, the same outputs.
+
+A cloud's package exports `Network`, `Identity`, `Storage`, `TrainingCluster`, `ModelRegistry`, `ModelEndpoint`,
+`Monitoring` and `BudgetAlarm`, each a subclass of the base class of that name here. The base class owns the order of
+work: capabilities are checked, then `build` places the resources, then the outputs are registered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pulumi
+from pydantic import BaseModel
+
+from catalog.errors import UserError
+from components.specs import (
+    BudgetSpec,
+    EndpointSpec,
+    IdentitySpec,
+    MonitoringSpec,
+    NetworkSpec,
+    RegistrySpec,
+    Spec,
+    StorageSpec,
+    TrainingSpec,
+)
+from ml_jobs.contract import Pool, Queue
+
+O = TypeVar("O")  # noqa: E741
+S = TypeVar("S", bound=Spec)
+
+
+class Unsupported(UserError):
+    """This cloud can't do what the spec asks. Raised before anything is created."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason, remedy)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all components of a stack share.
+
+    `names` prefixes every logical name; `tags` go onto everything that can carry them; `settings` are the selected
+    cloud's own settings (None where it has none).
+    """
+
+    project: str
+    stack: str
+    environment: str
+    region: str | None
+    tags: Mapping[str, str]
+    is_production: bool
+    settings: BaseModel | None = None
+    secrets: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+
+    def name(self, *parts: str) -> str:
+        return "-".join(parts)
+
+
+@dataclass(frozen=True)
+class NetworkOutputs:
+    """`network_ref`: the network's id. `private_refs`: where workloads run. `address`: the host part of URLs."""
+
+    network_ref: pulumi.Output[str]
+    private_refs: pulumi.Output[Sequence[str]]
+    public_refs: pulumi.Output[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class IdentityOutputs:
+    """References to the roles. `approver_key_ref`: the public key that approvals are verified with."""
+
+    training_ref: pulumi.Output[str]
+    serving_ref: pulumi.Output[str]
+    pipeline_ref: pulumi.Output[str]
+    approver_ref: pulumi.Output[str]
+    viewer_ref: pulumi.Output[str]
+    admin_ref: pulumi.Output[str]
+    approver_key_ref: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class StorageOutputs:
+    """fsspec URLs, and the key that encrypts them (empty where there is none)."""
+
+    data_url: pulumi.Output[str]
+    artifacts_url: pulumi.Output[str]
+    checkpoints_url: pulumi.Output[str]
+    key_ref: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class RegistryOutputs:
+    """`tracking_url`: MLflow's protocol. `models_ref`: the group of versions. `image_url`: empty if there is none."""
+
+    tracking_url: pulumi.Output[str]
+    models_ref: pulumi.Output[str]
+    image_url: pulumi.Output[str]
+
+
+@dataclass(frozen=True)
+class TrainingOutputs:
+    """`pools` and `queues` as the stack contract carries them."""
+
+    cluster_ref: pulumi.Output[str]
+    pools: pulumi.Output[Sequence[Pool]]
+    queues: pulumi.Output[Sequence[Queue]]
+
+
+@dataclass(frozen=True)
+class EndpointOutputs:
+    """`url` is None where an endpoint can't exist without a release and there is none yet."""
+
+    name: str
+    url: pulumi.Output[str | None]
+    protocol: str
+
+
+@dataclass(frozen=True)
+class MonitoringOutputs:
+    metrics_url: pulumi.Output[str]
+    dashboard_url: pulumi.Output[str]
+    otlp_url: pulumi.Output[str | None]
+
+
+@dataclass(frozen=True)
+class BudgetOutputs:
+    """`state_url`: where the ladder's state and the holds are read."""
+
+    state_url: pulumi.Output[str]
+
+
+class Component(pulumi.ComponentResource, Generic[S, O]):
+    """The base of all components. Subclasses set `cloud`, and override `check` and `build`."""
+
+    cloud: ClassVar[str]
+    kind: ClassVar[str]
+    outputs: O
+
+    def __init__(
+        self, name: str, spec: S, ctx: Context, *, opts: pulumi.ResourceOptions | None = None, **below: Any
+    ) -> None:
+        self.ctx = ctx
+        self.component_name = name
+        self.check(spec, ctx)
+        facts = {"spec": spec.model_dump(mode="json"), "isProduction": ctx.is_production, "tags": dict(ctx.tags)}
+        super().__init__(f"skywright:{self.cloud}:{self.kind}", name, facts, opts)
+        self.outputs = self.build(spec, **below)
+        outputs = {item.name: getattr(self.outputs, item.name) for item in dataclasses.fields(self.outputs)}  # type: ignore[arg-type]
+        self.register_outputs({**facts, **{key: _plain(value) for key, value in outputs.items()}})
+
+    @classmethod
+    def check(cls, spec: S, ctx: Context) -> None:
+        """Raise Unsupported for what this cloud can't do. Nothing has been created yet."""
+
+    @abstractmethod
+    def build(self, spec: S, **below: Any) -> O:
+        """Place the resources and give back their outputs."""
+
+    def child_name(self, role: str) -> str:
+        return f"{self.component_name}-{role}"
+
+    def child(self, **options: Any) -> pulumi.ResourceOptions:
+        """Options of a child: parented, and whatever else is asked."""
+        return pulumi.ResourceOptions(parent=self, **options)
+
+    def tags(self) -> dict[str, str]:
+        return dict(self.ctx.tags)
+
+
+class Network(Component[NetworkSpec, NetworkOutputs]):
+    """The private network that everything else lies in."""
+
+    kind = "Network"
+
+
+class Identity(Component[IdentitySpec, IdentityOutputs]):
+    """A role each for training, serving, pipelines and approval, with the least that each needs."""
+
+    kind = "Identity"
+
+
+class Storage(Component[StorageSpec, StorageOutputs]):
+    """Where data, artifacts and checkpoints lie."""
+
+    kind = "Storage"
+
+
+class TrainingCluster(Component[TrainingSpec, TrainingOutputs]):
+    """Pools of spot and on-demand capacity, and the queues in front of them."""
+
+    kind = "TrainingCluster"
+
+
+class ModelRegistry(Component[RegistrySpec, RegistryOutputs]):
+    """Model versions with their lineage, and the images."""
+
+    kind = "ModelRegistry"
+
+
+class ModelEndpoint(Component[EndpointSpec, EndpointOutputs]):
+    """The declared releases behind one URL."""
+
+    kind = "ModelEndpoint"
+
+
+class Monitoring(Component[MonitoringSpec, MonitoringOutputs]):
+    """Alerts compiled from AlertRules, dashboards, logs."""
+
+    kind = "Monitoring"
+
+
+class BudgetAlarm(Component[BudgetSpec, BudgetOutputs]):
+    """The month's limit, and a ladder of steps that act."""
+
+    kind = "BudgetAlarm"
+
+
+KINDS: tuple[type[Component[Any, Any]], ...] = (
+    Network,
+    Identity,
+    Storage,
+    TrainingCluster,
+    ModelRegistry,
+    ModelEndpoint,
+    Monitoring,
+    BudgetAlarm,
+)
+"""The eight, in the order in which they are built."""
+
+
+def _plain(value: Any) -> Any:
+    """Records inside outputs as plain data, which is all that the engine stores."""
+    if isinstance(value, pulumi.Output):
+        return value.apply(_plain)
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

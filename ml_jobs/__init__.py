@@ -1,0 +1,1 @@
+"""What runs on a stack: jobs, launchers, serving, and the local stack's processes. Never imports pulumi."""
