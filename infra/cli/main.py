@@ -1,0 +1,56 @@
+"""The `skywright` command: groups of commands, one module each."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import typer
+
+from catalog.errors import SkywrightError
+from infra.cli import render
+
+app = typer.Typer(
+    name="skywright",
+    help="One ML platform, any cloud: declare it with Pulumi, train, approve, release and roll back on it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+GROUPS = ("engine", "config", "runs", "models", "budget", "drill")
+"""Modules with sub-commands: each has `app`."""
+
+COMMANDS = (
+    "doctor", "init", "up", "train", "release", "predict", "status", "audit", "page", "demo",
+)  # fmt: skip
+"""Modules with commands of their own: each has `register(app)`."""
+
+
+def build() -> typer.Typer:
+    for name in COMMANDS:
+        if os.path.exists(os.path.join(os.path.dirname(__file__), name + ".py")):
+            importlib.import_module(f"infra.cli.{name}").register(app)
+    for name in GROUPS:
+        if os.path.exists(os.path.join(os.path.dirname(__file__), name + ".py")):
+            app.add_typer(importlib.import_module(f"infra.cli.{name}").app, name=name)
+    return app
+
+
+def run() -> None:
+    """Entry point. A mistake is one line and a non-zero exit; ^C is 130; only our own bugs end in a traceback."""
+    try:
+        build()()
+    except SkywrightError as error:
+        render.complain(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    run()
