@@ -47,7 +47,7 @@ class Context:
     """What all components of a stack share.
 
     `names` prefixes every logical name; `tags` go onto everything that can carry them; `settings` are the selected
-    cloud's own settings (None where it has none).
+    cloud's own settings (None where it has none). `project_dir` is the folder of Pulumi.yaml.
     """
 
     project: str
@@ -56,6 +56,8 @@ class Context:
     region: str | None
     tags: Mapping[str, str]
     is_production: bool
+    project_dir: str = "."
+    retain_data: bool = True
     settings: BaseModel | None = None
     secrets: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
 
@@ -160,8 +162,11 @@ class Component(pulumi.ComponentResource, Generic[S, O]):
         """Raise Unsupported for what this cloud can't do. Nothing has been created yet."""
 
     @abstractmethod
-    def build(self, spec: S, **below: Any) -> O:
-        """Place the resources and give back their outputs."""
+    def build(self, *args: Any, **kwargs: Any) -> O:
+        """Place the resources and give back their outputs: `build(spec, *, network, identity, ...)`.
+
+        Each class names the components below it that it needs and takes the rest as `**below`.
+        """
 
     def child_name(self, role: str) -> str:
         return f"{self.component_name}-{role}"

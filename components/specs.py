@@ -85,6 +85,7 @@ class EndpointSpec(Spec):
     min_replicas: int = Field(1, ge=1, le=100)
     max_replicas: int = Field(1, ge=1, le=1000)
     routing: RoutingSpec = RoutingSpec()
+    requires_approval: bool = Field(True, description="whether only approved versions may be released")
     releases: dict[Name, Release] = Field(default_factory=dict)
 
     @field_validator("releases")
