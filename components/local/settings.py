@@ -2,54 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.specs import Spec
 
-Port = Annotated[int, Field(ge=0, le=65535, description="0: a free one is chosen and kept")]
+Port = Annotated[int, Field(ge=0, le=65535, description="0: a free one is chosen")]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Price = Annotated[float, Field(ge=0, le=1000, description="USD per instance hour")]
 
 
 class Ports(Spec):
+    """Loopback ports of the local services."""
+
     registry: Port = 0
     scheduler: Port = 0
     router: Port = 0
     monitor: Port = 0
     ledger: Port = 0
 
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        fixed = [port for port in self.model_dump().values() if port]
+        if doubled := sorted({port for port in fixed if fixed.count(port) > 1}):
+            raise ValueError(f"two services can't share a port; given twice: {', '.join(map(str, doubled))}")
+        return self
+
 
 class AlwaysMarket(Spec):
-    """Spot is always there, until somebody preempts a slot by hand."""
+    """Spot capacity is always there."""
 
     kind: Literal["always"] = "always"
-    notice_s: float = Field(5, ge=0, le=120)
+    notice_s: Seconds = Field(5, description="of a preemption by hand")
 
 
 class TraceMarket(Spec):
-    """Spot comes and goes as a recorded series says: one character a step, 1 = available."""
+    """Spot capacity replays a trace: one character, 1 (there) or 0 (away), for each `gap_s`."""
 
     kind: Literal["trace"]
-    available: str = Field(pattern=r"^[01]+$")
-    gap_s: float = Field(gt=0, le=3600)
-    notice_s: float = Field(5, ge=0, le=120, description="0: slots go without notice")
+    available: Annotated[str, Field(pattern=r"^[01]+$", max_length=100_000)] = Field(
+        description="a quoted text of 1 (there) and 0 (away)"
+    )
+    gap_s: float = Field(600, gt=0, le=86_400)
+    start_s: float = Field(0, ge=0, description="where in the trace to begin")
+    notice_s: Seconds = 30
 
 
 class ModelMarket(Spec):
-    """Spot comes and goes by a seeded random model."""
+    """Spot capacity comes and goes at random: exponential times with these means, the same for the same seed."""
 
     kind: Literal["model"]
-    seed: int = 0
-    mean_up_s: float = Field(gt=0)
-    mean_down_s: float = Field(gt=0)
-    notice_s: float = Field(5, ge=0, le=120)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    mean_up_s: float = Field(gt=0, le=10_000_000)
+    mean_down_s: float = Field(gt=0, le=10_000_000)
+    notice_s: Seconds = 30
+
+
+SpotMarket = Annotated[AlwaysMarket | TraceMarket | ModelMarket, Field(discriminator="kind")]
 
 
 class LocalSettings(Spec):
-    root: str | None = Field(None, description="the stack's folder; .skywright/<stack> in the project if not set")
+    """This machine as a small cloud. The prices are those of one V100 instance (p3.2xlarge), so that budgets act."""
+
+    root: str | None = Field(None, min_length=1, description="folder of the stack; default: .skywright/<stack>")
     ports: Ports = Ports()
-    on_demand_usd_per_hour: float = Field(3.06, ge=0)
-    spot_usd_per_hour: float = Field(0.9731, ge=0)
-    endpoint_usd_per_hour: float = Field(0.10, ge=0, description="of each model server")
-    spot_market: Annotated[AlwaysMarket | TraceMarket | ModelMarket, Field(discriminator="kind")] = AlwaysMarket()
-    scrape_s: float = Field(2, ge=0.2, le=300)
+    on_demand_usd_per_hour: Price = 3.06
+    spot_usd_per_hour: Price = 0.9731
+    endpoint_usd_per_hour: Price = 0.05
+    spot_market: SpotMarket = AlwaysMarket()
+    scrape_s: float = Field(2, ge=0.1, le=3600, description="seconds between two looks of the monitor")
