@@ -1,0 +1,112 @@
+"""Where the ledger learns what is in use: the scheduler's slots and the supervisor's servers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from catalog.errors import SkywrightError
+from ml_jobs.identity import read_token
+from ml_jobs.local.ledger.store import Store
+from ml_jobs.local.ledger.supervisor import Program, Supervisor
+from ml_jobs.local.process import ServiceConfig
+
+SERVERS = "server-"
+REREAD_EVERY = 30
+"""Every so many polls the scheduler's usage is read from the beginning: it may have lost or restored its own file."""
+
+
+class Source:
+    """Whether a source answers. A change is told once on stderr; the rest of the time it stands in `/budget`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_ok = True
+        self.since: float | None = None
+        self.why: str | None = None
+
+    @contextmanager
+    def reading(self, now: float) -> Iterator[None]:
+        try:
+            yield
+        except SkywrightError as error:
+            self._turn(False, now, error.what)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            self._turn(False, now, str(error) or type(error).__name__)
+        else:
+            self._turn(True, now, None)
+
+    def _turn(self, is_ok: bool, now: float, why: str | None) -> None:
+        if is_ok != self.is_ok or self.since is None:
+            self.since = now
+            if not is_ok or not self.is_ok:
+                sys.stderr.write(f"{self.name}: {'answers again' if is_ok else f'away: {why}'}\n")
+        self.is_ok, self.why = is_ok, why
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"state": "ok" if self.is_ok else "away", "since": self.since, "why": self.why}
+
+
+class SlotReader:
+    """Reads the scheduler's usage into the store."""
+
+    def __init__(self, config: ServiceConfig) -> None:
+        self._url = config.peers.get("scheduler")
+        self._token_file = config.token_file
+        self._client = httpx.Client(timeout=3, trust_env=False)
+        self._polls = 0
+
+    def read(self, store: Store, now: float) -> None:
+        """Raises httpx.HTTPError or SkywrightError when the scheduler gives no usable answer."""
+        if not self._url:
+            raise SkywrightError("this stack's ledger knows no scheduler")
+        first = store.first_open()
+        after = store.last_slot() if first is None else first - 1
+        if self._polls % REREAD_EVERY == 0:
+            after = 0
+        token = read_token(self._token_file, override=False)
+        answer = self._client.get(
+            f"{self._url}/usage", params={"after": after}, headers={"authorization": f"Bearer {token}"}
+        )
+        answer.raise_for_status()
+        usage = answer.json()
+        store.put_slots(usage["intervals"] if isinstance(usage, dict) else usage, after=after, now=now)
+        self._polls += 1
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def meter_servers(programs: list[Program], store: Store, now: float, usd_per_hour: Decimal) -> None:
+    """Endpoint seconds: from a server's start to now, or to when it was stopped."""
+    for program in programs:
+        if not program.started_at:
+            continue
+        until = now if program.is_running else float(program.stopped_at)
+        if until > program.started_at:
+            store.put_endpoint(
+                program.name.removeprefix(SERVERS),
+                started_at=float(program.started_at),
+                until=until,
+                usd_per_hour=usd_per_hour,
+            )
+
+
+def enforce_zero(supervisor: Supervisor, programs: list[Program], store: Store, now: float, *, is_held: bool) -> None:
+    """Under a hold no server runs; once it is lifted, those that the ledger stopped run again."""
+    if is_held:
+        for program in programs:
+            if program.is_stoppable:
+                store.put_stopped(program.name, now)  # written first: a ledger that dies here still starts it later
+                supervisor.stop(program.name)
+        return
+    known = {program.name for program in programs}
+    for name in store.stopped():
+        if name in known:
+            supervisor.start(name)
+        store.drop_stopped(name)
