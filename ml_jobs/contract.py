@@ -44,12 +44,14 @@ class Record(BaseModel):
     @classmethod
     def read(cls, data: Any, *, where: str = "") -> Self:
         """Parse a stored or received record. Raises UserError in one line."""
-        version = data.get("version") if isinstance(data, dict) else None
-        if isinstance(version, int) and "version" in cls.model_fields and version > CONTRACT_VERSION:
-            raise UserError(
-                f"{where or cls.__name__} has version {version}; this release reads version {CONTRACT_VERSION}",
-                "Upgrade skywright where the job runs, or deploy the stack with the older release.",
-            )
+        for key in ("version", "format_version"):
+            stated = cls.model_fields.get(key)  # a release's version, which is required, is the model's
+            given = data.get(key) if isinstance(data, dict) else None
+            if stated and not stated.is_required() and isinstance(given, int) and given > stated.default:
+                raise UserError(
+                    f"{where or cls.__name__} has {key.replace('_', ' ')} {given}; this release reads {stated.default}",
+                    "Upgrade skywright where the job runs, or deploy the stack with the older release.",
+                )
         try:
             return cls.model_validate(data, extra="ignore")
         except ValidationError as error:
