@@ -1,0 +1,56 @@
+# Two commands do everything: `make up` and `make test`. The rest are their parts.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := infra,local,train,serve,dev
+STACK ?= demo
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+.PHONY: help install engine up down test check drill bench clean constraints
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/.installed ## the Python environment, by uv if it is there, else venv and pip
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@infra/install-python $(VENV) "$(EXTRAS)"
+	touch $@
+
+engine: install ## the Pulumi engine: found, downloaded or built, once
+	@$(BIN)/skywright engine install
+
+up: engine ## the local stack, end to end: declared, trained, approved, served, released, rolled back
+	@$(BIN)/skywright demo --stack $(STACK)
+
+down: install ## stop all of it; data stays
+	@$(BIN)/skywright down --stack $(STACK) --yes
+
+check: install ## formatter, linter, types, import arrows
+	@$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: engine check ## everything that must hold, on this machine
+	@tests/page/install-browser
+	$(BIN)/pytest tests -m "not drill"
+
+drill: engine ## 200 kills: nothing may be lost
+	@$(BIN)/pytest tests/drill -m drill -s
+
+bench: engine ## timings, as ratios within one run
+	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+constraints: ## compile the exact versions anew (needs uv)
+	@uv pip compile -q pyproject.toml --python-version 3.11 --all-extras --no-header --no-annotate --no-emit-index-url \
+	  -c <(echo 'pulumi==3.259.0') -o constraints.txt
+
+clean: ## remove what was built here; stacks' data stays
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

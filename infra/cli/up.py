@@ -1,0 +1,54 @@
+"""`skywright up` and `skywright down`: the guarded up (a preview with the policy pack, then the update), and its end."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from catalog.errors import UserError
+from infra.cli import render
+from infra.cli.stack import JsonOption, StackOption, project_dir, stack_file
+
+
+def up(stack: StackOption = "local", as_json: JsonOption = False) -> None:
+    """Bring the stack to what its file declares. Holds that stand are shown, never lifted."""
+    from infra.engine.run import Engine
+    from infra.settings import from_file
+
+    from_file(stack_file(stack))  # mistakes before the engine starts
+    engine = Engine(project_dir(), stack)
+    engine.ensure_stack()
+    engine.up(on_line=None if as_json else lambda line: render.say(f"  {line}", style="dim"))
+    outputs = engine.outputs()
+    if as_json:
+        render.emit(outputs)
+        return
+    render.say(f"stack {stack} is up", style="bold")
+    render.next_step(f"skywright train digits -s {stack} · skywright page -s {stack}")
+
+
+def down(
+    stack: StackOption = "local",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
+) -> None:
+    """Destroy what the stack declares. Data stays unless skywright:storage.retain_data is false."""
+    from infra.engine.run import Engine
+    from infra.settings import from_file
+
+    settings = from_file(stack_file(stack))
+    if not yes:
+        try:
+            typer.confirm(f"Destroy stack {stack}?", abort=True)
+        except typer.Abort:
+            raise UserError("nothing was destroyed", f"To go on: skywright down -s {stack} --yes") from None
+    engine = Engine(project_dir(), stack)
+    engine.destroy(on_line=lambda line: render.say(f"  {line}", style="dim"))
+    kept = "its data stays" if settings.storage.retain_data else "its data is gone too"
+    render.say(f"stack {stack} is down; {kept}", style="bold")
+    render.next_step(f"skywright up -s {stack}")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(up)
+    app.command()(down)
