@@ -6,6 +6,7 @@ Every field has a safe default. What only one cloud knows lives in that cloud's 
 from __future__ import annotations
 
 from enum import Enum
+from ipaddress import IPv4Network
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -24,6 +25,17 @@ class NetworkSpec(Spec):
     zones: int = Field(2, ge=1, le=6)
     nat: Literal["per_zone", "single", "none"] = "single"
     is_api_public: bool = Field(False, description="whether API servers and endpoints may have public addresses")
+
+    @field_validator("cidr")
+    @classmethod
+    def _cidr_is_a_network(cls, value: str) -> str:
+        try:
+            network = IPv4Network(value)
+        except ValueError as error:
+            raise ValueError(f"is {value!r}; allowed: an IPv4 network such as 10.0.0.0/16 ({error})") from None
+        if not 8 <= network.prefixlen <= 24:
+            raise ValueError(f"is {value!r}; allowed: a prefix from /8 to /24, so that every zone gets its subnets")
+        return value
 
 
 class IdentitySpec(Spec):
@@ -127,7 +139,9 @@ def default_alerts() -> tuple[AlertRule, ...]:
 class MonitoringSpec(Spec):
     alerts: tuple[AlertRule, ...] = Field(default_factory=default_alerts)
     log_retention_days: int = Field(30, ge=1, le=3650)
-    webhook_url: str | None = Field(None, description="alarms are posted there, with the secret webhookToken")
+    webhook_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
+        None, description="alarms are posted there, with the secret webhookToken"
+    )
 
     @field_validator("alerts")
     @classmethod

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pulumi
 
+import components
 from catalog.errors import UserError
 from components.contract import Context
 from infra.settings import Settings
@@ -75,7 +76,8 @@ def components_of(cloud: str) -> ModuleType:
         return importlib.import_module(f"components.{cloud}.network") and importlib.import_module(f"components.{cloud}")
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith(f"components.{cloud}"):
-            ready = ", ".join(name for name in CLOUDS if importlib.util.find_spec(f"components.{name}.network"))
+            here = Path(components.__path__[0])
+            ready = ", ".join(name for name in CLOUDS if (here / name / "network.py").exists())
             raise UserError(
                 f"skywright:cloud is {cloud!r}, whose components are not part of this release; available: {ready}",
                 "Its settings can be written and checked already: skywright config check.",

@@ -1,4 +1,4 @@
-"""`skywright up` and `skywright down`: the guarded up (a preview with the policy pack, then the update), and its end."""
+"""`skywright up` and `skywright down`: the guarded up (previewed with the policy pack first), and its end."""
 
 from __future__ import annotations
 
