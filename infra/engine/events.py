@@ -1,0 +1,93 @@
+"""What the engine reports of a run: its event log, read into the few facts that we act on."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_NO_NEWS = re.compile(r"^(preview|update|refresh|destroy|resource .*) failed$")
+"""Errors that the engine puts after the one that matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is done, or would be done, to one resource: create, update, replace, delete, refresh."""
+
+    op: str
+    urn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The last phase of a run: `changes` counts resources by operation (same, create, update, ...)."""
+
+    changes: dict[str, int] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    errors: tuple[str, ...] = ()
+    violations: tuple[str, ...] = ()
+    duration_s: float = 0.0
+
+    @property
+    def is_unchanged(self) -> bool:
+        return set(self.changes) <= {"same"}
+
+
+def read(log: Path) -> Outcome:
+    """The outcome in an event log; whatever it holds when the run was cut short."""
+    changes: dict[str, int] = {}
+    steps: list[Step] = []
+    errors: list[str] = []
+    violations: list[str] = []
+    for event in _events(log):
+        if told := event.get("diagnosticEvent"):
+            message = _plain(told.get("message", ""))
+            if told.get("severity") == "error" and not _NO_NEWS.match(message) and message not in errors:
+                errors.append(message)
+        elif told := event.get("policyEvent"):
+            if told.get("enforcementLevel") == "mandatory":
+                violations.append(_violation(told))
+        elif told := event.get("resourcePreEvent"):
+            if (op := told["metadata"]["op"]) != "same":
+                steps.append(Step(op, told["metadata"]["urn"]))
+        elif told := event.get("summaryEvent"):
+            changes = dict(told.get("resourceChanges") or {})
+    return Outcome(changes, tuple(steps), tuple(errors), tuple(violations))
+
+
+def one_line(message: str) -> str:
+    """The line of an error that says what is wrong: of a traceback the last one, else all lines joined."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if not lines:
+        return "it gave no reason"
+    if any(line.startswith("Traceback ") for line in lines):
+        return f"the program failed: {lines[-1]}"
+    return " ".join(lines)
+
+
+def _events(log: Path) -> list[dict[str, Any]]:
+    found = []
+    try:
+        text = log.read_text(errors="replace")
+    except FileNotFoundError:
+        return []
+    for line in text.splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+def _violation(told: dict[str, Any]) -> str:
+    resource = str(told.get("resourceUrn", "")).rsplit("::", 1)[-1]
+    message = " ".join(_plain(told.get("message", "")).split())
+    return f"{told.get('policyName')} on {resource}: {message}"
+
+
+def _plain(text: str) -> str:
+    text = re.sub(r"<\{%.*?%\}>", "", text).strip()
+    # gRPC for Python puts this before what a dynamic provider raises.
+    return text.removeprefix("Exception calling application: ")
