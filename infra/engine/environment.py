@@ -48,7 +48,7 @@ def backend_of(
     """
     if stack in (STATE, PASSPHRASE):
         raise UserError(f"a stack can't be called {stack!r}", "Choose another name: .skywright keeps something there.")
-    told = _stack_file_values(project_dir, stack)
+    told = stack_values(project_dir, stack)
     provider = told.get("secretsprovider")
     of_shell = environ.get("PULUMI_BACKEND_URL")
     if of_shell == own_url(project_dir):  # from `engine where --shell`, perhaps for another stack
@@ -132,15 +132,17 @@ def policy_pack(project_dir: Path) -> Path | None:
     return pack if (pack / "PulumiPolicy.yaml").exists() else None
 
 
-def _stack_file_values(project_dir: Path, stack: str) -> dict[str, str]:
-    """The two plain values that are needed before the engine runs. Read by line: the file may be wrong elsewhere."""
+def stack_values(project_dir: Path, stack: str) -> dict[str, str]:
+    """The plain values that are needed before the engine runs. Read by line: the file may be wrong elsewhere."""
     values = {}
     for folder in ("stacks", "."):
         try:
             text = (project_dir / folder / f"Pulumi.{stack}.yaml").read_text()
         except (OSError, UnicodeDecodeError):
             continue
-        for name, value in re.findall(r"^ *(skywright:backend|secretsprovider): *(\S+)", text, re.MULTILINE):
+        for name, value in re.findall(
+            r"^ *(skywright:backend|skywright:cloud|secretsprovider): *(\S+)", text, re.MULTILINE
+        ):
             values[name] = value.strip("\"'")
         break
     return values
