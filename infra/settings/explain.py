@@ -217,7 +217,8 @@ def from_pydantic(error: ValidationError, schema: Schema, data: Mapping[str, Any
             yield Mistake(path_of([*path, "kind"]), f"{problem}; allowed: {', '.join(tags)}", _near(given, tags))
         elif kind == "value_error":
             path, _, _ = schema.walk(data, loc)
-            yield Mistake(path_of(path), f": {item['ctx']['error']}")
+            said = str(item["ctx"]["error"])
+            yield Mistake(path_of(path), f" {said}" if said.startswith("is ") else f": {said}")
         else:
             path, node, value = schema.walk(data, loc)
             yield wrong_value(path, value, node, schema)
