@@ -6,6 +6,7 @@ in between breaks the chain from there on.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -57,11 +58,28 @@ class ChainedLog:
                 file.write(json.dumps(entry, sort_keys=True).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
+                self._write_head(entry)
         except OSError as error:
             raise SkywrightError(
                 f"{self.path} can't be written: {error.strerror}", "Free the disk or mend its rights."
             ) from None
         return entry
+
+    @property
+    def _head(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.head")
+
+    def _write_head(self, entry: dict[str, Any]) -> None:
+        """How far the log goes, beside it: so a cut end is found. It may lag behind after a crash, never run ahead."""
+        with contextlib.suppress(OSError):
+            self._head.write_text(f"{entry['seq']:020d} {entry['hash']}\n")
+
+    def _read_head(self) -> tuple[int, str] | None:
+        try:
+            number, entry_hash = self._head.read_text().split()
+            return int(number), entry_hash
+        except (OSError, ValueError):
+            return None
 
     @staticmethod
     def _last_byte(file: Any) -> bytes:
@@ -105,8 +123,9 @@ class ChainedLog:
         return [entry for entry in self.lines() if entry is not None]
 
     def verify(self) -> Break | None:
-        """None when the chain holds from the first line to the last."""
-        previous = GENESIS
+        """None when the chain holds from the first line to the last, and the last one written is there."""
+        head = self._read_head()  # before the lines: a writer may add some meanwhile
+        number, previous, reached = 0, GENESIS, head is None
         for number, entry in enumerate(self.lines(), 1):
             if entry is None:
                 return Break(number, "not a JSON object")
@@ -115,7 +134,8 @@ class ChainedLog:
             if entry.get("hash") != chain_hash(entry):
                 return Break(number, "was altered")
             previous = entry["hash"]
-        return None
+            reached = reached or head == (entry.get("seq"), previous)
+        return None if reached else Break(number + 1, "is missing: the log was cut")
 
 
 def audit(artifacts_url: str) -> ChainedLog:
