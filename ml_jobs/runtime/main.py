@@ -1,0 +1,159 @@
+"""A rank's life: find its place, join its peers, call the job's entry, end with an exit code that says what happened.
+
+Runs as `python -m ml_jobs.runtime.main` (one rank), under `torchrun -m ml_jobs.runtime.main`, and as `main()` in a
+process that was forked from a parent which imported `PRELOAD` and started no thread.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from catalog.errors import EXIT_PREEMPTED, SkywrightError, UserError
+from ml_jobs.contract import StackContract
+from ml_jobs.runtime import environment
+from ml_jobs.runtime.events import Events
+from ml_jobs.runtime.preemption import Notice, Preempted
+
+if TYPE_CHECKING:
+    from ml_jobs.runtime.run import Run
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+
+PRELOAD = (
+    "torch",
+    "torch.distributed",
+    "torch.nn.parallel",
+    "safetensors.torch",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+    "fsspec.implementations.local",
+    "httpx",
+    "ml_jobs.runtime.main",
+    "ml_jobs.runtime.run",
+    "ml_jobs.registry.runs",
+    "ml_jobs.train.digits",
+)
+"""What a parent imports before it forks ranks: each is then up in a fraction of a second."""
+
+log = logging.getLogger("ml_jobs.runtime")
+
+
+def main() -> int:
+    """Run this process's rank. Returns 0 done, 75 preempted, 78 a mistake of the job's, 1 a failure worth a retry."""
+    notice = Notice().install()
+    rank = os.environ.get("RANK", "0")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s rank {rank} %(levelname)s %(message)s", force=True
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    report = Events(environment.folder())
+    try:
+        return _rank(notice)
+    except Preempted as end:
+        log.info("%s", end)
+        return EXIT_PREEMPTED
+    except SkywrightError as error:
+        if _is_peers_lost(error) and notice.is_given:
+            return EXIT_PREEMPTED
+        log.error("%s", error)
+        if not _is_peers_lost(error):  # the rank that is lost tells why, if anybody can
+            report.write("failed", exit_code=error.exit_code, message=str(error), rank=int(rank))
+        return error.exit_code
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else EXIT_DONE if end.code is None else EXIT_FAILED
+        if code not in (EXIT_DONE, EXIT_PREEMPTED):
+            report.write("failed", exit_code=code, message=f"the job ended itself with {end.code}", rank=int(rank))
+        return code
+    except BaseException as error:
+        if _is_peers_lost(error):
+            if notice.is_given:
+                return EXIT_PREEMPTED
+            log.error("a peer of rank %s is lost: %s", rank, _line(error))
+            return EXIT_FAILED
+        log.exception("the job's code raised %s", type(error).__name__)
+        report.write("failed", exit_code=EXIT_FAILED, message=_line(error), rank=int(rank))
+        return EXIT_FAILED
+
+
+def _rank(notice: Notice) -> int:
+    place = environment.detect()
+    job = environment.job()
+    contract = StackContract.from_environment()
+    events = Events(job.folder, is_enabled=place.rank == 0)
+    if job.spec.resources.world_size != place.world_size:
+        log.warning("the job asks for %d ranks and runs on %d", job.spec.resources.world_size, place.world_size)
+    entry = resolve(job.spec.entry)
+    if notice.is_given:
+        raise Preempted(0, 0)
+    run = _run(job=job, place=place, contract=contract, notice=notice, events=events)
+    try:
+        entry(run)
+        summary = run.finish()
+    except BaseException:
+        run.flush()
+        raise
+    from ml_jobs.runtime import group
+
+    group.leave()
+    events.write("succeeded", summary=summary)
+    return EXIT_DONE
+
+
+def _run(
+    *, job: environment.Job, place: environment.Place, contract: StackContract, notice: Notice, events: Events
+) -> Run:
+    import torch
+
+    from ml_jobs.runtime import group
+    from ml_jobs.runtime.run import Run
+    from ml_jobs.runtime.state import seed_generators
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
+    torch.use_deterministic_algorithms(True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS refuses to be deterministic
+    seed = job.spec.params.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise UserError(f"params.seed is {seed!r}; allowed: a whole number, 0 or more")
+    groups = group.join(place)
+    seed_generators(seed + place.rank)  # each rank its own noise; the wrapper makes the weights equal
+    return Run(job=job, place=place, groups=groups, contract=contract, notice=notice, events=events)
+
+
+def resolve(entry: str) -> Callable[[Run], Any]:
+    """The function that `module:function` names. Raises UserError when it isn't there; a bug in the module passes."""
+    name, _, attribute = entry.partition(":")
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            raise UserError(
+                f"entry {entry}: there is no module {error.name}", "Check its spelling, and that the image has it."
+            ) from None
+        raise UserError(f"entry {entry} needs the module {error.name}, which is not installed") from None
+    function = getattr(module, attribute, None)
+    if not callable(function):
+        raise UserError(f"entry {entry}: {name} has no function {attribute}", "Check its spelling.")
+    return function  # type: ignore[no-any-return]
+
+
+def _is_peers_lost(error: BaseException) -> bool:
+    if "torch" not in sys.modules:
+        return False
+    from ml_jobs.runtime.group import PeersLost, is_peers_lost
+
+    return isinstance(error, PeersLost) or is_peers_lost(error)
+
+
+def _line(error: BaseException) -> str:
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first}"[:500]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

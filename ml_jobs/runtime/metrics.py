@@ -1,0 +1,89 @@
+"""Metrics to the registry, in batches, from a thread of their own.
+
+The loop only appends to a bounded buffer: a registry that is slow, full or away loses points and never makes it wait.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from catalog.errors import SkywrightError
+
+log = logging.getLogger(__name__)
+
+BUFFER = 20_000
+BATCH = 1000
+EVERY_S = 1.0
+SLOWEST_S = 30.0
+TIMEOUT_S = 5.0
+
+
+class Tracker:
+    """Sends one job's metrics. `send` never blocks and never raises. Attempts of one job share one tracking run."""
+
+    def __init__(self, url: str, token: str, *, job: str, params: dict[str, Any], tags: dict[str, str]) -> None:
+        self._url, self._token, self._job = url, token, job
+        self._params, self._tags = params, tags
+        self._points: deque[tuple[str, float, int, float]] = deque(maxlen=BUFFER)
+        self._wake = threading.Event()
+        self._is_closing = False
+        self.sent = 0
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._work, name="metrics", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def send(self, step: int, values: dict[str, float]) -> None:
+        at = time.time()
+        for name, value in values.items():
+            self.dropped += len(self._points) == BUFFER
+            self._points.append((name, value, step, at))
+
+    def close(self, wait_s: float = 2.0) -> None:
+        """Send what is left, for at most `wait_s` seconds; the rest is dropped."""
+        self._is_closing = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(wait_s)
+
+    def _work(self) -> None:
+        from ml_jobs.registry.runs import Runs
+        from ml_jobs.registry.transport import Transport
+
+        transport = Transport(self._url, self._token, timeout_s=TIMEOUT_S)
+        runs, run_id = Runs(transport), ""
+        delay_s, is_warned = EVERY_S, False
+        while True:
+            self._wake.wait(delay_s)
+            is_last = self._is_closing
+            try:
+                if self._points:
+                    run_id = run_id or runs.create_run(self._job, self._params, self._tags)
+                while self._points:
+                    batch = [self._points.popleft() for _ in range(min(BATCH, len(self._points)))]
+                    self._send(runs, run_id, batch)
+                delay_s = EVERY_S
+            except Exception as error:  # whatever a registry does, training goes on
+                delay_s = min(delay_s * 2, SLOWEST_S)
+                if not is_warned:
+                    is_warned = True
+                    why = str(error) if isinstance(error, SkywrightError) else f"{type(error).__name__}: {error}"
+                    log.warning("metrics are kept back, training goes on: %s", why)
+            if is_last:
+                transport.close()
+                return
+
+    def _send(self, runs: Any, run_id: str, batch: list[tuple[str, float, int, float]]) -> None:
+        try:
+            runs.log_batch(run_id, batch)
+            self.sent += len(batch)
+        except BaseException:
+            kept = batch[max(0, len(batch) - (BUFFER - len(self._points))) :]
+            self.dropped += len(batch) - len(kept)
+            self._points.extendleft(reversed(kept))
+            raise
