@@ -1,0 +1,1 @@
+"""The local stack's endpoint: one door before the model servers of all releases."""
