@@ -137,7 +137,10 @@ def write(
     file = StackFile(path, text.encode())
     for key, value in config.items():
         file.set(key, value)
-    content = f"secretsprovider: {_scalar(secrets_provider)}\n{file.text}".encode()
+    # On this machine's own backend the engine's default, a passphrase that is made at the first use, needs no line.
+    is_default = secrets_provider == "passphrase" and backend is None
+    head = "" if is_default else f"secretsprovider: {_scalar(secrets_provider)}\n"
+    content = (head + file.text).encode()
     replace(path, content, expected=None)
     from_file(path)
 

@@ -56,6 +56,11 @@ def test_init_knows_every_cloud(project: Path, cloud: str) -> None:
     region = {"aws": "eu-west-1", "gcp": "europe-west4", "azure": "westeurope"}.get(cloud)
     code, said = skywright("init", "new", "--cloud", cloud, *(["--region", region] if region else []))
     assert code == 0, said
+    assert from_file(project / "stacks/Pulumi.new.yaml").region == region
+
+
+def test_init_with_a_backend_names_the_secrets_provider(project: Path) -> None:
+    assert skywright("init", "new", "--cloud", "local", "--backend", "file:///srv/state")[0] == 0
     assert parse((project / "stacks/Pulumi.new.yaml").read_text())["secretsprovider"] == "passphrase"
 
 
