@@ -28,7 +28,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def eventually(ask: Callable[[], Any], *, within_s: float = 15, what: str = "") -> Any:
+def eventually(ask: Callable[[], Any], *, within_s: float = 40, what: str = "") -> Any:
     """The first true answer of `ask`, asked again and again until the deadline."""
     deadline = time.monotonic() + within_s
     answer = None
@@ -58,6 +58,10 @@ def serving(app: Any, port: int | None = None) -> Iterator[str]:
         server.should_exit = True
         server.force_exit = True
         thread.join(5)
+
+
+class EndedEarly(Exception):
+    """A process ended before it answered; what it wrote."""
 
 
 class LocalStack:
@@ -112,12 +116,18 @@ class LocalStack:
                 stdout=log,
                 stderr=log,
             )
-        eventually(lambda: httpx.get(f"{self.url(name)}/healthz").is_success, what=f"{name} answers")
+
+        def answers() -> bool:
+            if self.processes[name].poll() is not None:
+                raise EndedEarly(self.log(name))
+            return httpx.get(f"{self.url(name)}/healthz").is_success
+
+        eventually(answers, what=f"{name} answers")
 
     def kill(self, name: str, sig: int = signal.SIGKILL) -> int:
         process = self.processes.pop(name)
         os.kill(process.pid, sig)
-        return process.wait(15)
+        return process.wait(30)
 
     def ask(
         self, name: str, path: str, *, role: Role | None = Role.VIEWER, method: str = "GET", body: Any = None
@@ -127,4 +137,5 @@ class LocalStack:
 
     def close(self) -> None:
         for name in list(self.processes):
-            self.kill(name)
+            if self.processes[name].poll() is None:
+                self.kill(name)
