@@ -1,0 +1,23 @@
+"""A real scheduler process in a folder of its own, on a free port, with a stack's roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from scheduler_stand import Stand
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[Callable[..., Stand]]:
+    """`stand(**settings)` starts a scheduler; all are ended with the test."""
+    made: list[Stand] = []
+
+    def make(**settings: object) -> Stand:
+        made.append(Stand(tmp_path / f"stack-{len(made)}", **settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.kill()
