@@ -82,11 +82,9 @@ class Ledger:
             self._climb(now)
         if self._supervisor and self._sources["supervisor"].is_ok:
             with self._sources["supervisor"].reading(now):
-                is_held = any(
-                    hold.effect is Effect.SCALE_TO_ZERO and not hold.scope.startswith("team:")
-                    for hold in self._holds.active()
-                )
-                enforce_zero(self._supervisor, programs, self._store, now, is_held=is_held)
+                zero = [hold for hold in self._holds.active() if hold.effect is Effect.SCALE_TO_ZERO]
+                hold = next((hold for hold in zero if not hold.scope.startswith("team:")), None)
+                enforce_zero(self._supervisor, programs, self._store, now, hold, proving_s=self.settings.proving_s)
         self._sum(now)
 
     def _climb(self, now: float) -> None:

@@ -25,6 +25,7 @@ class LedgerSettings(Record):
     endpoint_usd_per_hour: float = Field(0, ge=0)
     supervisor_url: str | None = None
     poll_s: float = Field(2.0, gt=0)
+    proving_s: float = Field(120.0, ge=0, description="what a server that is started under a hold has to get ready")
 
     @property
     def limit(self) -> Decimal:

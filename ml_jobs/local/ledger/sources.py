@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from catalog.errors import SkywrightError
+from ml_jobs.holds import Hold
 from ml_jobs.identity import read_token
 from ml_jobs.local.ledger.store import Store
 from ml_jobs.local.ledger.supervisor import Program, Supervisor
@@ -97,16 +98,23 @@ def meter_servers(programs: list[Program], store: Store, now: float, usd_per_hou
             )
 
 
-def enforce_zero(supervisor: Supervisor, programs: list[Program], store: Store, now: float, *, is_held: bool) -> None:
-    """Under a hold no server runs; once it is lifted, those that the ledger stopped run again."""
-    if is_held:
-        for program in programs:
-            if program.is_stoppable:
-                store.put_stopped(program.name, now)  # written first: a ledger that dies here still starts it later
-                supervisor.stop(program.name)
+def enforce_zero(
+    supervisor: Supervisor, programs: list[Program], store: Store, now: float, hold: Hold | None, *, proving_s: float
+) -> None:
+    """Under a hold no server runs; once it is lifted, all that were declared meanwhile or before run again.
+
+    One that was started after the hold was set may prove for `proving_s` that it gets ready: an `up` under a hold
+    still finds out whether a new release works, and stops it itself.
+    """
+    if hold is None:
+        known = {program.name for program in programs}
+        for name in store.stopped():
+            if name in known:
+                supervisor.start(name)
+            store.drop_stopped(name)
         return
-    known = {program.name for program in programs}
-    for name in store.stopped():
-        if name in known:
-            supervisor.start(name)
-        store.drop_stopped(name)
+    for program in programs:
+        store.put_stopped(program.name, now)  # written first: a ledger that dies here still starts it later
+        proves = program.started_at + 1 > hold.at and now - program.started_at < proving_s
+        if program.is_stoppable and not proves:
+            supervisor.stop(program.name)

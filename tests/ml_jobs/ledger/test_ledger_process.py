@@ -182,7 +182,7 @@ def test_endpoints_are_metered_over_sigkill_and_scaled_to_zero(
 
     started = {program.name: program.started_at for program in Supervisor(supervisord).programs("server-")}
     with serving(scheduler.app) as url:
-        ours = settings(supervisor_url=supervisord, endpoint_usd_per_hour=3.6)
+        ours = settings(supervisor_url=f"unix://{supervisord}", endpoint_usd_per_hour=3.6, proving_s=0.5)
         stack.start("ledger", ours, {"scheduler": url})
         eventually(lambda: set(endpoint_seconds()) == {"a", "b"}, what="both servers are metered")
         stack.kill("ledger")
