@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 from filelock import FileLock, Timeout
@@ -32,6 +33,8 @@ def install(progress: Progress, *, managed_only: bool = False) -> Found:
             lock.acquire()
         with lock:
             if (found := managed()) is None:
+                for left in folder.glob(f".{cli_copy().name}-*"):  # of an install that was killed: we hold the lock
+                    shutil.rmtree(left, ignore_errors=True)
                 _make(progress)
                 found = managed()
     if found is None:

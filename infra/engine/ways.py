@@ -63,7 +63,7 @@ def go_build(target: Path, progress: Progress) -> None:
     (source / "go.mod").write_text(pins.GO_MOD)
     link = f"-X {pins.GO_SDK_MODULE}/go/common/version.Version={pins.ENGINE}"
     binary = target / "bin" / "pulumi"
-    command = [go, "build", "-v", "-mod=mod", "-trimpath", "-ldflags", link, "-o", str(binary), pins.GO_COMMAND]
+    command = [go, "build", "-v", "-mod=mod", "-ldflags", link, "-o", str(binary), pins.GO_COMMAND]
     progress(f"fetching the sources of Pulumi {pins.ENGINE}", None)
     # Its own process group: a build that is broken off takes its compilers with it.
     build = subprocess.Popen(
