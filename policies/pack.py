@@ -38,7 +38,7 @@ def _validation(rule: Rule) -> Callable[[Any, Callable[[str], None]], None]:
         results = rule.check(resource_of(args))
         for result in results:
             if result.status is not Status.UNKNOWN:
-                report(result.message)
+                report(f"{result.detail}. {rule.remedy}")
         for result in results:
             if result.status is Status.UNKNOWN:
                 raise _not_yet(result)

@@ -39,18 +39,26 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Result:
-    """One rule's word on one resource. `message` is a whole line."""
+    """One rule's word on one resource. `detail`: where, and what is wrong there, without the rule's own words."""
 
-    rule: str
+    rule: Rule
     status: Status
-    severity: Severity
     resource: Resource
     at: str
-    message: str
+    detail: str
+
+    @property
+    def severity(self) -> Severity:
+        return self.rule.severity
 
     @property
     def is_mandatory(self) -> bool:
         return self.severity.is_mandatory and self.status is not Status.UNKNOWN
+
+    @property
+    def message(self) -> str:
+        """The whole as one line."""
+        return f"{self.resource.name}: {self.rule.title}: {self.detail}. {self.rule.remedy}"
 
 
 Predicate = Callable[[Props], Finding | Iterable[Finding] | None]
@@ -94,21 +102,18 @@ class Rule:
         return list(self._check(resource)) if self.applies_to(resource.type) else []
 
     def _check(self, resource: Resource) -> Iterator[Result]:
-        def result(status: Status, at: str, detail: str) -> Result:
-            line = f"{resource.name}: {detail}. {self.remedy}"
-            return Result(self.name, status, self.severity, resource, at, line)
-
         try:
             found = self.predicate(Props(resource.props))
             for finding in [found] if isinstance(found, Finding) else found or ():
                 given = "absent" if finding.found is None else repr(finding.found)
-                yield result(Status.VIOLATED, finding.at, f"{self.title}: {finding.at} is {given}")
+                yield Result(self, Status.VIOLATED, resource, finding.at, f"{finding.at} is {given}")
         except UnknownValue as error:
-            yield result(Status.UNKNOWN, error.path, f"{self.title}: {error.path} is not known before the update")
+            detail = f"{error.path} is not known before the update"
+            yield Result(self, Status.UNKNOWN, resource, error.path, detail)
         except Malformed as error:
-            yield result(Status.FAILED, error.path, f"{self.title} can't be told: {error}")
+            yield Result(self, Status.FAILED, resource, error.path, f"can't be told: {error}")
         except Exception as error:
-            yield result(Status.FAILED, "", f"{self.title} can't be told: {type(error).__name__}: {error}")
+            yield Result(self, Status.FAILED, resource, "", f"can't be told: {type(error).__name__}: {error}")
 
 
 def rule(
@@ -127,4 +132,4 @@ def review(resources: Iterable[Resource], rules: Iterable[Rule]) -> list[Result]
     order = list(reversed(Severity))
     rules = list(rules)
     results = [result for resource in resources for each in rules for result in each.check(resource)]
-    return sorted(results, key=lambda item: (order.index(item.severity), item.rule, item.resource.name, item.at))
+    return sorted(results, key=lambda item: (order.index(item.severity), item.rule.name, item.resource.name, item.at))
