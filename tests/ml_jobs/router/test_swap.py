@@ -1,0 +1,120 @@
+"""Releases change under traffic: real model servers come and go, and no request fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from router_house import INFER, RunningRouter
+from serving_house import House, answers, eventually, make_artifact, request
+
+from ml_jobs.identity import Role
+
+RATE = 200
+"""Predictions per second."""
+
+
+@dataclass
+class Traffic:
+    """An open loop: requests leave on time, whether or not the earlier ones were answered."""
+
+    url: str
+    token: str
+    taken: list[tuple[float, int, str | None]] = field(default_factory=list)
+    is_over: bool = False
+    seconds: float = 0
+
+    async def run(self) -> None:
+        body = json.dumps(request()).encode()
+        headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
+        async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=30)) as session:
+
+            async def one() -> None:
+                try:
+                    async with session.post(self.url + INFER, data=body) as response:
+                        answer = await response.json()
+                        status = response.status if "outputs" in answer else 0
+                        self.taken.append((time.monotonic(), status, response.headers.get("x-skywright-release")))
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    self.taken.append((time.monotonic(), 0, repr(error)))
+
+            began, sent, asked = time.monotonic(), 0, []
+            while not self.is_over:
+                due = int((time.monotonic() - began) * RATE)
+                asked += [asyncio.create_task(one()) for _ in range(due - sent)]
+                sent = max(sent, due)
+                await asyncio.sleep(0.002)
+            self.seconds = time.monotonic() - began
+            await asyncio.gather(*asked)
+
+
+async def test_200_predictions_a_second_flow_while_releases_change_and_none_fails(house: House) -> None:
+    router = RunningRouter(house)
+    artifacts = house.root / "artifacts" / "models" / "toy"
+    first, second = (make_artifact(artifacts / f"job-{n}", seed=n, version=n) for n in (1, 2))
+    stable, stable_process = house.server("stable", first)
+    ready(stable)
+
+    async def route(**shares: tuple[str, int, float]) -> None:
+        releases = {
+            name: {"url": url, "model": "toy", "version": version, "weight_percent": weight}
+            for name, (url, version, weight) in shares.items()
+        }
+        answer = await asyncio.to_thread(router.put, releases)
+        assert answer.status_code == 200, answer.text
+
+    async def until(count: int) -> None:
+        """Let that many more requests be answered."""
+        aim = len(traffic.taken) + count
+        deadline = time.monotonic() + 60
+        while len(traffic.taken) < aim:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+
+    async def drained(process: Any) -> None:
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 30) == 0
+
+    await route(stable=(stable, 1, 100))
+    traffic = Traffic(router.url, house.token(Role.VIEWER))
+    flowing = asyncio.create_task(traffic.run())
+    await until(200)
+    assert {release for _, _, release in traffic.taken} == {"stable"}
+
+    canary, canary_process = house.server("canary", second)
+    await asyncio.to_thread(ready, canary)
+    await route(stable=(stable, 1, 90), canary=(canary, 2, 10))
+    before = len(traffic.taken)
+    await until(600)
+    shares = Counter(release for _, _, release in traffic.taken[before:])
+    assert (
+        abs(100 * shares["canary"] / shares.total() - 10) < 2
+    )  # those in flight at the change belong to the old shares
+
+    await route(stable=(stable, 1, 0), canary=(canary, 2, 100))
+    await until(200)
+    await route(canary=(canary, 2, 100))
+    await drained(stable_process)
+    await until(200)
+
+    back, _ = house.server("stable-again", first)
+    await asyncio.to_thread(ready, back)
+    await route(stable=(back, 1, 100))
+    await drained(canary_process)
+    before = len(traffic.taken)
+    await until(400)
+    assert {release for _, _, release in traffic.taken[before + 50 :]} == {"stable"}
+
+    traffic.is_over = True
+    await flowing
+    assert [taken for taken in traffic.taken if taken[1] != 200] == []
+    assert len(traffic.taken) >= 0.95 * RATE * traffic.seconds
+
+
+def ready(url: str) -> None:
+    eventually(f"{url} is ready", answers(f"{url}/v2/health/ready"))
