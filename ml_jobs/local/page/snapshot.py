@@ -13,7 +13,7 @@ from typing import Any
 import anyio.to_thread
 import httpx
 
-from ml_jobs.local.page import rates
+from ml_jobs.local.page import rates, sources
 from ml_jobs.local.page.clean import clean, pick, rows
 from ml_jobs.local.page.sources import AuditTail, Peers, Source
 from ml_jobs.local.page.timeline import Timeline
@@ -31,8 +31,12 @@ JOB_KEYS = (
 SLOT_KEYS = ("id", "pool", "is_spot", "state", "job", "usd_per_hour", "until")
 BUDGET_KEYS = ("period", "limit_usd", "spent_usd", "forecast_usd", "steps", "lines")
 HOLD_KEYS = ("id", "scope", "effect", "reason", "by", "at", "target")
+QUEUE_KEYS = ("id", "name", "team", "priority", "waiting_since", "reason")
+HELD_KEYS = ("is_stopped", "route_to", "reason")
 RELEASE_KEYS = ("model", "version", "weight_percent", "shadow_percent")
 RUNNING = ("running", "stopping")
+NOBODY = "none"
+"""The router's name for what no release answered."""
 
 
 class Snapshot:
@@ -44,7 +48,7 @@ class Snapshot:
         self._lines: OrderedDict[str, Timeline] = OrderedDict()
         self._turn: asyncio.Lock | None = None
         self._bodies: dict[str | None, tuple[float, bytes]] = {}
-        self.sources = {
+        self.asked = {
             "scheduler": Source(self._scheduler, 0.9),
             "registry": Source(self._peers.models, 4),
             "router": Source(self._router, 0.9),
@@ -67,19 +71,22 @@ class Snapshot:
             return body
 
     async def _view(self, run: str | None) -> dict[str, Any]:
-        await asyncio.gather(*(source.refresh() for source in self.sources.values()))
-        data = {name: source.data for name, source in self.sources.items()}
+        await asyncio.gather(*(source.refresh() for source in self.asked.values()))
+        data = {name: source.data for name, source in self.asked.items()}
         scheduler = data["scheduler"] or {"jobs": [], "slots": [], "queue": []}
-        releases, shadow = data["router"] or ({}, {})
+        router = data["router"] or {"endpoint": None, "releases": []}
+        metrics = data["metrics"] or {}
         return {
             "version": 1,
             "now": time.time(),
             "stack": self._config.stack,
             "environment": self._config.environment,
-            "sources": {name: source.status() for name, source in self.sources.items()},
+            "sources": {name: source.status() for name, source in self.asked.items()},
             **scheduler,
             "run": await self._run(run or _chosen(scheduler["jobs"]), scheduler["jobs"]),
-            "releases": _releases(releases, data["metrics"] or {}, shadow),
+            "endpoint": router["endpoint"],
+            "releases": [{**release, **metrics.get(release["name"], {})} for release in router["releases"]],
+            "unanswered_rate": metrics.get(NOBODY, {}).get("request_rate", 0.0),
             "models": data["registry"] or [],
             "budget": _budget(data["ledger"]),
             "alarms": clean(data["alarms"] or []),
@@ -90,25 +97,27 @@ class Snapshot:
         jobs, slots = await asyncio.gather(
             self._peers.get("scheduler", "/jobs", limit=JOBS), self._peers.get("scheduler", "/slots")
         )
-        queue = [entry if isinstance(entry, Mapping) else {"id": entry} for entry in rows(slots, "queue")]
         return {
             "jobs": [_job(job) for job in rows(jobs, "jobs")],
             "slots": [pick(slot, SLOT_KEYS) for slot in rows(slots, "slots")],
-            "queue": [str(entry.get("id") or entry.get("job")) for entry in queue],
+            "queue": [pick(waiting, QUEUE_KEYS) for waiting in rows(slots, "queue")],
         }
 
-    async def _router(self) -> tuple[dict[str, Any], dict[str, list[int]]]:
+    async def _router(self) -> dict[str, Any]:
         routes, copies = await asyncio.gather(
-            self._peers.get("router", "/routes"), self._peers.get("router", "/shadow", limit=500)
+            self._peers.get("router", "/routes"), self._peers.get("router", "/shadow", limit=1)
         )
-        shadow: dict[str, list[int]] = {}
-        for copy in rows(copies, "shadow"):
-            if isinstance(copy.get("agrees"), bool):
-                counted = shadow.setdefault(str(copy.get("release") or copy.get("shadow")), [0, 0])
-                counted[0] += 1
-                counted[1] += copy["agrees"]
-        found = routes.get("releases") if isinstance(routes, Mapping) else None
-        return {str(name): pick(release, RELEASE_KEYS) for name, release in (found or {}).items()}, shadow
+        shadow = {total["release"]: (total["copies"], total["agree"]) for total in rows(copies, "releases")}
+        releases = []
+        for name, release in (routes.get("releases") or {}).items():
+            compared, agreed = shadow.get(name, (0, 0))
+            shown = pick(release, RELEASE_KEYS)
+            releases.append({"name": str(name), **shown, "shadow": {"compared": compared, "agreed": agreed}})
+        releases.sort(key=lambda release: (-(release["weight_percent"] or 0), release["name"]))
+        return {
+            "endpoint": {**pick(routes, ("endpoint", "note")), "held": pick(routes.get("held"), HELD_KEYS)},
+            "releases": releases,
+        }
 
     def _metrics(self) -> dict[str, Any]:
         since = time.time() - rates.SPAN_S
@@ -125,7 +134,7 @@ class Snapshot:
             self._lines.popitem(last=False)
         why, job = "", next((job for job in jobs if job["id"] == run), None)
         try:
-            async with asyncio.timeout(1.5):
+            async with asyncio.timeout(sources.PATIENCE_S):
                 job = job or _job(await self._peers.get("scheduler", f"/jobs/{run}"))
                 await self._read_events(run, line)
         except httpx.HTTPStatusError as error:
@@ -160,16 +169,6 @@ def _chosen(jobs: list[dict[str, Any]]) -> str | None:
         if found:
             return str(found)
     return None
-
-
-def _releases(routes: dict[str, Any], metrics: dict[str, Any], shadow: dict[str, list[int]]) -> list[dict[str, Any]]:
-    found = []
-    for name, release in routes.items():
-        compared, agreed = shadow.get(name, (0, 0))
-        found.append(
-            {"name": name, **release, **metrics.get(name, {}), "shadow": {"compared": compared, "agreed": agreed}}
-        )
-    return sorted(found, key=lambda release: (-(release["weight_percent"] or 0), release["name"]))
 
 
 def _budget(data: Any) -> dict[str, Any] | None:

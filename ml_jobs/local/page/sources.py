@@ -18,8 +18,9 @@ from ml_jobs.local.page.clean import pick, rows
 from ml_jobs.local.process import ServiceConfig
 
 PATIENCE_S = 1.5
+"""How long the page waits for a source; all are asked at once."""
 AUDIT_KEYS = ("seq", "at", "who", "role", "what", "target", "outcome")
-VERSION_KEYS = ("model", "version", "state", "job", "by", "created_at", "artifact_sha256", "evaluation")
+VERSION_KEYS = ("model", "version", "state", "problem", "job", "by", "created_at", "artifact_sha256", "evaluation")
 APPROVAL_KEYS = ("by", "at", "reason", "decision", "override")
 NEWEST_VERSIONS = 8
 
@@ -62,13 +63,14 @@ class Peers:
     def __init__(self, config: ServiceConfig) -> None:
         self._config = config
         self._client: httpx.AsyncClient | None = None
+        self._commits: dict[tuple[str, int], dict[str, Any] | None] = {}
 
     async def get(self, peer: str, path: str, **params: str | int) -> Any:
         base = self._config.peers.get(peer)
         if not base:
             raise SkywrightError(f"this stack has no {peer}")
         if self._client is None:
-            self._client = httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False)
+            self._client = httpx.AsyncClient(timeout=None, trust_env=False)  # a Source sets the time
         token = read_token(self._config.token_file, override=False) if self._config.token_file else ""
         headers = {"authorization": f"Bearer {token}"} if token else {}
         answer = await self._client.get(f"{base.rstrip('/')}{path}", params=params, headers=headers)
@@ -79,30 +81,27 @@ class Peers:
         """Models with the records of their newest versions, newest first."""
         found = []
         for model in rows(await self.get("registry", "/api/skywright/models"), "models"):
-            name, versions = str(model.get("name")), version_numbers(model.get("versions"))
-            newest = versions[:NEWEST_VERSIONS]
-            records = await asyncio.gather(
-                *(self.get("registry", f"/api/skywright/models/{name}/versions/{v}") for v in newest)
-            )
-            found.append({"name": name, "count": len(versions), "versions": [version(record) for record in records]})
+            name = str(model.get("name"))
+            versions = sorted(rows(model, "versions"), key=lambda record: record["version"], reverse=True)
+            newest = [
+                {
+                    **pick(record, VERSION_KEYS),
+                    "approval": pick(record["approval"], APPROVAL_KEYS) if record.get("approval") else None,
+                    "git": await self._commit(name, int(record["version"])),
+                }
+                for record in versions[:NEWEST_VERSIONS]
+            ]
+            found.append({"name": name, "count": len(versions), "versions": newest})
         return found
 
-
-def version_numbers(given: Any) -> list[int]:
-    """Version numbers, newest first, of a list of numbers or records, or of a count."""
-    if isinstance(given, int):
-        return list(range(given, 0, -1))
-    return sorted({int(v["version"] if isinstance(v, dict) else v) for v in rows(given, "versions")}, reverse=True)
-
-
-def version(record: dict[str, Any]) -> dict[str, Any]:
-    """What the page shows of a version's record."""
-    lineage = record.get("lineage") or {}
-    return {
-        **pick(record, VERSION_KEYS),
-        "approval": pick(record["approval"], APPROVAL_KEYS) if record.get("approval") else None,
-        "git": pick(lineage.get("git"), ("commit", "dirty")) if isinstance(lineage.get("git"), dict) else None,
-    }
+    async def _commit(self, model: str, version: int) -> dict[str, Any] | None:
+        """The git commit that a version was trained at: asked once, since lineage never changes."""
+        key = (model, version)
+        if key not in self._commits:
+            record = await self.get("registry", f"/api/skywright/models/{model}/versions/{version}")
+            git = (record.get("lineage") or {}).get("git")
+            self._commits[key] = pick(git, ("commit", "dirty")) if isinstance(git, dict) else None
+        return self._commits[key]
 
 
 class AuditTail:

@@ -29,7 +29,7 @@ export function glance(data) {
       run?.state === "failed" && !running.length ? "bad" : ""),
     tile("#releases", "Traffic", served.length ? rate(traffic) : "nothing released",
       served.length ? `p99 ${worst < 0 ? "–" : ms(worst)}, errors ${asked.length ? percent(errors) : "–"}` : "answers 503 until a release",
-      errors > 0.01 ? "bad" : ""),
+      errors > 0.01 || data.unanswered_rate ? "bad" : ""),
     tile("#budget", "Spend", usd(budget?.spent_usd),
       [spent == null ? "no limit set" : `${percent(spent)} of ${usd(budget.limit_usd)}`, holds ? `, ${plural(holds, "hold")}` : ""],
       spent >= 1 ? "bad" : holds || spent >= 0.8 ? "warn" : ""),

@@ -11,7 +11,7 @@ export function models(data) {
     table(`Versions of ${model.name}, newest first`, [
       { head: "Version", cell: (v) => [h("b", {}, `${model.name} v${v.version}`), served(data, model.name, v.version)] },
       { head: "Score", num: true, cell: score },
-      { head: "State", cell: (v) => chip(v.state || "pending") },
+      { head: "State", cell: (v) => v.problem ? [chip("failed", "damaged"), h("small", {}, v.problem)] : chip(v.state || "pending") },
       { head: "Approval", kind: "grow", cell: (v) => approval(v, data.now) },
       { head: "From", kind: "twice", cell: (v) => [h("span", { class: "mono" }, v.job || "–"), v.git?.commit ? h("small", { class: "mono" }, `${v.git.commit.slice(0, 7)}${v.git.dirty ? ", changed" : ""}`) : null] },
       { head: "Registered", cell: (v) => when(v.created_at, data.now) },

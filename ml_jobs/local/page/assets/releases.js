@@ -7,10 +7,13 @@ import { ms, number, percent, rate } from "./format.js";
 export function releases(data) {
   const found = data.releases;
   if (!found.length) return empty("Nothing is released; the endpoint answers 503. Release a version:", "skywright release MODEL VERSION");
-  const held = data.budget?.holds.find((hold) => ["route_to", "scale_to_zero"].includes(hold.effect));
+  const { held, note } = data.endpoint || {};
   const weighted = found.filter((r) => r.weight_percent > 0);
   return [
-    held ? h("p", { class: "old bad" }, held.effect === "route_to" ? `A hold sends everything to ${held.target}: ${held.reason}` : `A hold keeps endpoints at zero: ${held.reason}`) : null,
+    held?.is_stopped ? h("p", { class: "old bad" }, `A hold keeps the endpoint at zero: ${held.reason}`) : null,
+    held?.route_to ? h("p", { class: "old bad" }, `A hold sends everything to ${held.route_to}: ${held.reason}`) : null,
+    note ? h("p", { class: "old" }, note) : null,
+    data.unanswered_rate ? h("p", { class: "old bad" }, `${rate(data.unanswered_rate)} are answered by no release.`) : null,
     h("div", { class: "split", role: "img", "aria-label": weighted.map((r) => `${r.name} ${number(r.weight_percent)}\u00a0%`).join(", ") },
       weighted.map((r) => h("div", { key: r.name, class: `share s${found.indexOf(r) % 4}`, vars: { "--share": r.weight_percent } },
         r.weight_percent >= 12 ? [h("b", {}, r.name), ` ${number(r.weight_percent)}\u00a0%`] : r.weight_percent >= 5 ? `${number(r.weight_percent)}\u00a0%` : ""))),

@@ -2,11 +2,10 @@
 
 import { h } from "./dom.js";
 import { chip, empty, table } from "./common.js";
-import { clock, span, usd, when } from "./format.js";
+import { clock, span, usd } from "./format.js";
 
 export function slots(data) {
   if (!data.slots.length) return empty("This stack has no pools. Add one to the stack's file, then:", "skywright up");
-  const waiting = data.queue.map((id) => data.jobs.find((job) => job.id === id) || { id });
   return [
     table("Slots", [
       { head: "Slot", cell: (s) => [h("b", {}, s.id), h("small", {}, s.is_spot ? "spot" : "on demand")] },
@@ -15,8 +14,10 @@ export function slots(data) {
       { head: "Price", num: true, cell: (s) => s.usd_per_hour == null ? "–" : `${usd(s.usd_per_hour)}/h` },
     ], data.slots, (s) => s.id),
     h("h3", {}, "Queue"),
-    waiting.length ? h("ol", { class: "queue" }, waiting.map((job) => h("li", { key: job.id },
-      h("span", { class: "mono" }, job.id), h("span", { class: "dim" }, job.submitted_at ? [`waits ${span(data.now - job.submitted_at)}`, job.priority ? `, priority ${job.priority}` : ""] : ""))))
+    data.queue.length ? h("ol", { class: "queue" }, data.queue.map((job) => h("li", { key: job.id },
+      h("span", { class: "line" }, h("span", { class: "mono" }, job.id),
+        h("span", { class: "dim" }, job.waiting_since ? `${span(data.now - job.waiting_since)}` : "", job.priority ? `, priority ${job.priority}` : "")),
+      job.reason ? h("small", {}, job.reason) : null)))
       : h("p", { class: "empty" }, "Nobody waits."),
   ];
 }
