@@ -38,5 +38,6 @@ def did_you_mean(given: str, known: list[str]) -> str:
     """`Did you mean X?`, or the empty string when nothing known is close."""
     import difflib
 
-    close = difflib.get_close_matches(given, known, n=1)
+    close = difflib.get_close_matches(given, known, n=5)
+    close.sort(key=lambda name: sorted(name) != sorted(given))  # swapped letters first
     return f"Did you mean {close[0]}?" if close else ""

@@ -156,9 +156,9 @@ def _order(path: str) -> tuple[int, str]:
 
 def _decode(key: str, raw: Any, mistakes: list[Mistake]) -> Any:
     """A value as data; None where nothing is given, or where it is hopeless and was reported."""
-    if raw is None or raw == "" or (key in _TEXTS and isinstance(raw, str)):
-        return raw if key in _TEXTS else None
-    if not isinstance(raw, str):
+    if raw is None or raw == "":
+        return None  # a key without a value counts as not given, as the engine hands it over
+    if key in _TEXTS or not isinstance(raw, str):
         return raw
     try:
         return json.loads(raw, parse_constant=_refuse)

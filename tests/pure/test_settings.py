@@ -107,6 +107,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"cloud": "aws"}, "skywright:region is missing; allowed: us-east-1, us-east-2"),
     ({"cloud": "gcp", "region": "us-east-1"}, "skywright:region is 'us-east-1'; allowed: us-central1"),
     ({"cloud": "gcp", "region": "us-east-1"}, "Did you mean us-east1?"),
+    ({"cloud": "aws", "region": "us-esat-1"}, "Did you mean us-east-1?"),
+    ({"cloud": "aws", "region": ""}, "skywright:region is missing"),
     ({"cloud": "local", "region": "here"}, "is 'here'; allowed: nothing (a local stack has no region)"),
     ({"trainin": {}}, "skywright:trainin is not a known key; known here: aws, azure"),
     ({"trainin": {}}, "Did you mean training?"),
@@ -186,7 +188,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         ({"budget": {"monthly_limit_usd": "99.5"}}, lambda found: found.budget.monthly_limit_usd == 99.5),
         ({"cost_center": "0042"}, lambda found: found.cost_center == "0042"),
         ({"owner": "true"}, lambda found: found.owner == "true"),
-        ({"training": ""}, lambda found: len(found.training.pools) == 2),
+        ({"training": "", "region": "", "owner": ""}, lambda found: len(found.training.pools) == 2),
     ],
 )
 def test_values_as_the_engine_hands_them_over(values: dict[str, Any], read: Any) -> None:
