@@ -6,6 +6,7 @@ versions. It is the truth about them: the tracking database is an index that can
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -104,3 +105,14 @@ class Versions:
 
     def _log(self, model: str) -> ChainedLog:
         return ChainedLog(self.folder / model / LOG)
+
+
+def finite(value: Any) -> Any:
+    """The value with null where it isn't a finite number: JSON has no NaN and no infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value

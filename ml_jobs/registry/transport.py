@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 
 from catalog.errors import SkywrightError
 from ml_jobs.identity import Refused
+from ml_jobs.registry.record import finite
 
 _STEPS_S = (0.2, 0.5, 1.0, 2.0)
 _PASSING = frozenset({502, 503, 504})
@@ -32,8 +34,9 @@ class Transport:
 
     def __init__(self, url: str, token: str, *, timeout_s: float = 30) -> None:
         self.url = url.rstrip("/")
-        headers = {"authorization": f"Bearer {token}"}
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s, trust_env=False)
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        is_tls = self.url.startswith("https:")  # without it, loading the certificates would take .1 s for nothing
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s, trust_env=False, verify=is_tls)
 
     def close(self) -> None:
         self._http.close()
@@ -43,10 +46,11 @@ class Transport:
 
         Raises Refused (401, 403), Rejected (any other status that is an error) or Away.
         """
+        content = None if body is None else json.dumps(finite(body), default=str)
         failure = ""
         for wait_s in (*(_STEPS_S if repeat else ()), None):
             try:
-                answer = self._http.request(method, path, json=body)
+                answer = self._http.request(method, path, content=content)
             except (httpx.InvalidURL, httpx.UnsupportedProtocol):
                 raise Away(f"the registry's URL {self.url!r} is no http URL") from None
             except httpx.TransportError as error:

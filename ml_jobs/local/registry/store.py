@@ -19,7 +19,7 @@ from ml_jobs.registry import approval as approvals
 from ml_jobs.registry import artifact
 from ml_jobs.registry.approval import Approval, ApprovalLog, Decision, Entry
 from ml_jobs.registry.compare import compare
-from ml_jobs.registry.record import Damaged, VersionRecord, Versions
+from ml_jobs.registry.record import Damaged, VersionRecord, Versions, finite
 from ml_jobs.registry.release_check import mismatches
 
 APPROVAL_AUDITED = "decide on a version"
@@ -122,10 +122,10 @@ class Store:
             job=asked.job,
             by=asked.by,
             created_at=round(time.time(), 3),
-            evaluation=_finite(artifact.read_json(url, artifact.EVALUATION)),
-            lineage=_finite({**artifact.read_json(url, artifact.LINEAGE), **asked.lineage}),
+            evaluation=finite(artifact.read_json(url, artifact.EVALUATION)),
+            lineage=finite({**artifact.read_json(url, artifact.LINEAGE), **asked.lineage}),
             signature={key: described.get(key) for key in ("inputs", "outputs")},
-            params=_finite(asked.params),
+            params=finite(asked.params),
             metrics={k: float(v) for k, v in asked.metrics.items() if _is_number(v)},
         )
         record = record.model_copy(update={"run_id": self._index.ensure_run(record)})
@@ -259,14 +259,3 @@ def _brief(view: dict[str, Any]) -> dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
