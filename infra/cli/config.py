@@ -56,4 +56,4 @@ def check(
         return
     place = f" in {settings.region}" if settings.region else ""
     render.say(f"{path.name}: good. {settings.environment} on {settings.cloud}{place}.")
-    render.next_step(f"See what it would make: skywright up -s {settings.stack} --preview")
+    render.next_step(f"See what it would make: pulumi preview -s {settings.stack}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +260,30 @@ def test_any_edit_leaves_everything_else_as_it_was(
         if path != target[: len(path)]:
             assert own == [behind]
     assert kept[-1] == "# last"
+
+
+def test_an_undo_never_takes_back_what_somebody_else_decided(path: Path) -> None:
+    file = StackFile.read(path)
+    file.set("skywright:cloud", "aws")
+    with pytest.raises(UserError, match="changed by somebody else"), file.written():
+        path.write_text(path.read_text().replace("cloud: aws", "cloud: gcp"))
+        raise SkywrightError("the up failed")
+    assert StackFile.read(path).get("skywright:cloud") == "gcp"
+
+
+def test_writers_at_the_same_time_lose_nothing(path: Path) -> None:
+    refusals = []
+
+    def add(number: int) -> None:
+        for _ in range(200):
+            file = StackFile.read(path)
+            file.set(f"skywright:endpoint.releases.r{number}", RELEASE)
+            try:
+                return file.write()
+            except UserError as error:
+                refusals.append(error)
+        raise AssertionError("never got through")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(add, range(6)))
+    assert sorted(StackFile.read(path).get("skywright:endpoint.releases")) == [f"r{number}" for number in range(6)]
