@@ -21,7 +21,7 @@ from starlette.routing import Route
 from ml_jobs import audit
 from ml_jobs.identity import Role, mint, new_key
 from ml_jobs.local import page
-from ml_jobs.local.access import Access
+from ml_jobs.local.access import Access, health
 from ml_jobs.local.process import ServiceConfig
 from tests.page.world import World
 
@@ -115,8 +115,11 @@ def stack(folder: Path, world: World, *, entries: int = 12) -> Iterator[Stack]:
         )  # fmt: skip
         record_some(artifacts, entries)
         app = Starlette(
-            routes=page.routes(config, lambda: world.alarms, world.series),
-            middleware=[Middleware(Access, config=config, rules=page.RULES)],
+            routes=[
+                Route("/healthz", lambda _: JSONResponse(health(config))),
+                *page.routes(config, lambda: world.alarms, world.series),
+            ],
+            middleware=[Middleware(Access, config=config, rules=[("GET", "/healthz", None), *page.RULES])],
         )
         with served(app) as url:
             yield Stack(url, token, world, config)

@@ -2,7 +2,7 @@
 
 import { h, patch } from "./dom.js";
 import { clock, span } from "./format.js";
-import { banner, panel } from "./common.js";
+import { banner, code, nameStack, panel } from "./common.js";
 import { glance } from "./glance.js";
 import { runs } from "./runs.js";
 import { releases } from "./releases.js";
@@ -70,19 +70,19 @@ function notices() {
     const had = sessionStorage.getItem("skywright-token");
     return banner("bad", had ? "This stack does not know the token" : "This page needs the stack's viewer token", [
       "Open it from a terminal; the command adds the token to the address: ",
-      h("code", {}, "skywright page"),
+      code("skywright page"),
     ]);
   }
   if (state.problem) {
     const what = state.data ? `Showing ${clock(state.got / 1000)}, trying again.` : "Trying again.";
-    return banner("bad", `The monitor ${state.problem}`, [what, " See ", h("code", {}, "skywright status"), "."]);
+    return banner("bad", `The monitor ${state.problem}`, [what, " See ", code("skywright status"), "."]);
   }
   if (!state.data) return null;
   const away = Object.entries(state.data.sources).filter(([, source]) => !source.ok);
   if (!away.length) return null;
   const names = away.map(([name, source]) => `${name} (${source.why})`).join(", ");
   return banner("warn", `Away: ${names}`, [
-    "Their panels show the last that was known. ", h("code", {}, "skywright up"), " mends a stack whose processes died.",
+    "Their panels show the last that was known. ", code("skywright up"), " mends a stack whose processes died.",
   ]);
 }
 
@@ -102,6 +102,8 @@ function render() {
   patch($("notice"), [notices()]);
   document.body.classList.toggle("stale", Boolean(data) && kind === "off");
   if (data) {
+    nameStack(data.stack);
+    patch($("hint"), ["The same from a terminal: ", ["status", "runs list", "budget status", "audit"].map((name) => [code(`skywright ${name}`), " "])]);
     document.title = `${data.stack} · Skywright`;
     patch($("stack"), [data.stack, h("small", {}, data.environment)]);
   }

@@ -11,7 +11,11 @@ const TONES = {
 
 /** A state: a dot and its word. */
 export const chip = (state, text = state) => h("span", { class: `chip ${TONES[state] || "calm"}` }, text);
-export const code = (text) => h("code", {}, text);
+
+let named = "";
+/** Commands that the page names work on this stack. */
+export const nameStack = (stack) => { named = stack === "local" ? "" : ` -s ${stack}`; };
+export const code = (text) => h("code", {}, text + named);
 export const empty = (text, command) => h("p", { class: "empty" }, text, command ? [" ", code(command)] : null);
 export const banner = (kind, title, rest) =>
   h("div", { class: `banner ${kind}`, key: title, role: "note" }, h("strong", {}, title), h("p", {}, ...rest));

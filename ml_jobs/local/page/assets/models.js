@@ -1,7 +1,7 @@
 // Versions, what they score, and who approved them.
 
 import { h } from "./dom.js";
-import { chip, empty, table } from "./common.js";
+import { chip, code, empty, table } from "./common.js";
 import { number, percent, value, when, words } from "./format.js";
 
 export function models(data) {
@@ -16,7 +16,7 @@ export function models(data) {
       { head: "From", kind: "twice", cell: (v) => [h("span", { class: "mono" }, v.job || "–"), v.git?.commit ? h("small", { class: "mono" }, `${v.git.commit.slice(0, 7)}${v.git.dirty ? ", changed" : ""}`) : null] },
       { head: "Registered", cell: (v) => when(v.created_at, data.now) },
     ], model.versions, (v) => v.version),
-    model.count > model.versions.length ? h("p", { class: "more" }, `${number(model.count - model.versions.length)} older: `, h("code", {}, `skywright models show ${model.name}`)) : null));
+    model.count > model.versions.length ? h("p", { class: "more" }, `${number(model.count - model.versions.length)} older: `, code(`skywright models show ${model.name}`)) : null));
 }
 
 function served(data, model, version) {
