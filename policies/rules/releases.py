@@ -15,15 +15,16 @@ def releases_of(endpoint: Props) -> list[tuple[str, Props]]:
 
 
 @rule(
-    "production-releases-approved",
+    "releases-approved",
     Severity.CRITICAL,
     types=ENDPOINTS,
-    title="A release in production carries an approval",
+    title="A release carries an approval, in production and wherever the endpoint demands one",
     why="Without one, a version that nobody looked at answers customers.",
     remedy="Approve the version with `skywright models approve`, then release it with `skywright release`.",
 )
 def releases_approved(endpoint: Props) -> Iterator[Finding]:
-    if not endpoint.flag("isProduction"):
+    is_waived = endpoint.mapping("spec").get("requires_approval") is False
+    if is_waived and not endpoint.flag("isProduction"):
         return
     for _, release in releases_of(endpoint):
         approval = release.get("approval_ref")
@@ -31,25 +32,30 @@ def releases_approved(endpoint: Props) -> Iterator[Finding]:
             yield Finding(at=release.at("approval_ref"), found=approval)
 
 
-def _endpoint(is_production: object = True, **releases: object) -> dict[str, object]:
-    return {"isProduction": is_production, "spec": {"releases": releases}}
+def _endpoint(is_production: object = True, requires_approval: object = True, **releases: object) -> dict[str, object]:
+    spec = {"releases": releases, "requires_approval": requires_approval}
+    return {"isProduction": is_production, "spec": spec}
 
 
 releases_approved.examples(
     good=[
         _endpoint(),
         _endpoint(a={"approval_ref": "file:///approvals/m.jsonl#sha256=ab"}),
-        _endpoint(False, a={}),
+        _endpoint(False, False, a={}),
     ],
     bad=[
         _endpoint(a={}),
         _endpoint(a={"approval_ref": None}),
         _endpoint(a={"approval_ref": " "}),
         _endpoint(a={"approval_ref": "x"}, b={"approval_ref": ""}),
+        _endpoint(True, False, a={}),
+        _endpoint(False, True, a={}),
+        _endpoint(False, None, a={}),
     ],
     unknown=[
         _endpoint(a={"approval_ref": UNKNOWN}),
-        _endpoint(UNKNOWN, a={}),
+        _endpoint(UNKNOWN, False, a={}),
+        _endpoint(False, UNKNOWN, a={}),
         {"isProduction": True, "spec": UNKNOWN},
     ],
 )

@@ -71,7 +71,7 @@ def test_a_good_endpoint_passes_and_other_resources_are_left_alone(analyzer: Any
 
 def test_an_unapproved_production_release_is_mandatory(analyzer: Any) -> None:
     found = analyze(analyzer, "skywright:aws:ModelEndpoint", endpoint(a=RELEASE))
-    assert [(name, level) for name, level, _ in found] == [("production-releases-approved", MANDATORY)]
+    assert [(name, level) for name, level, _ in found] == [("releases-approved", MANDATORY)]
     assert "spec.releases.a.approval_ref is absent. Approve the version with" in found[0][2]
 
 
@@ -96,7 +96,7 @@ def test_what_is_unknown_is_only_advice(analyzer: Any, props: dict[str, Any]) ->
 
 def test_a_resource_of_another_shape_is_a_violation_and_not_a_crash(analyzer: Any) -> None:
     found = analyze(analyzer, "skywright:local:ModelEndpoint", {"isProduction": "yes", "spec": 3, "tags": []})
-    assert ("production-releases-approved", MANDATORY) in [(name, level) for name, level, _ in found]
+    assert ("releases-approved", MANDATORY) in [(name, level) for name, level, _ in found]
     assert any("isProduction is str, not true or false" in message for _, _, message in found)
 
 

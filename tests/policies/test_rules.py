@@ -112,7 +112,7 @@ def test_the_facts_that_components_declare_are_what_the_rules_read() -> None:
     bad = [facts("ModelEndpoint", EndpointSpec(releases={"a": release}), owner="ml"), facts("BudgetAlarm", notify, **owned)]  # fmt: skip  # noqa: E501
     results = review(bad, all_rules())
     assert [(item.rule.name, item.at) for item in results] == [
-        ("production-releases-approved", "spec.releases.a.approval_ref"),
+        ("releases-approved", "spec.releases.a.approval_ref"),
         ("production-budget-acts", "spec.steps"),
         ("production-components-owned", "tags.cost_center"),
     ]
