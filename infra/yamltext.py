@@ -25,8 +25,20 @@ class NotEditable(Exception):
 
 
 def parse(text: str) -> Any:
-    """The text's data: plain dicts, lists and scalars. Raises YAMLError; doubled keys are errors."""
-    return YAML(typ="safe", pure=True).load(text.removeprefix("\ufeff"))
+    """The text's data: plain dicts, lists and scalars. Raises YAMLError or ValueError; doubled keys are errors."""
+    return _unshared(YAML(typ="safe", pure=True).load(text.removeprefix("\ufeff")))
+
+
+def _unshared(data: Any, above: tuple[int, ...] = ()) -> Any:
+    """What an alias stands for, as a copy of its own: a change of one must not show in the other."""
+    if not isinstance(data, dict | list):
+        return data
+    if id(data) in above:
+        raise ValueError("a value holds itself")
+    inside = (*above, id(data))
+    if isinstance(data, dict):
+        return {key: _unshared(value, inside) for key, value in data.items()}
+    return [_unshared(value, inside) for value in data]
 
 
 def change(text: str, wanted: dict[str, Any]) -> str:

@@ -137,7 +137,14 @@ def _as_text(value: Any) -> str:
         return value
     if value is None:
         return ""
-    return json.dumps(value, default=str)
+    return json.dumps(_with_text_keys(value), default=str)
+
+
+def _with_text_keys(value: Any) -> Any:
+    """YAML takes dates and numbers for keys; JSON takes texts only."""
+    if isinstance(value, Mapping):
+        return {str(key): _with_text_keys(item) for key, item in value.items()}
+    return [_with_text_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def _shown_path(path: Path) -> str:

@@ -225,6 +225,9 @@ def test_files_with_secrets_are_read_without_an_engine(tmp_path: Path) -> None:
     [
         ("config: [1]\n", "config is a list; allowed: a mapping"),
         ("config:\n  a: [\n", "not valid YAML"),
+        ("config:\n  skywright:tags: {2024-01-01: x, 5: y}\n", "skywright:tags.2024-01-01 has a name"),
+        ("config:\n  skywright:tags: !!binary aGk=\n  1: 2\n", "skywright:tags is"),
+        ("config: !!python/object:os.system {}\n", "not valid YAML"),
         ("[]\n", "skywright:cloud is missing"),
         ("", "skywright:cloud is missing"),
         ("config:\n  skywright:cloud: local\n  skywright:budget: {monthly_limit_usd: .inf}\n", "holds Infinity"),

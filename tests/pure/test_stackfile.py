@@ -103,6 +103,7 @@ def test_shapes_of_files(tmp_path: Path, before: str, path: str, value: Any, aft
         ("config:\n\ta: 1\n", "line 2"),
         ("a: 1\n---\nb: 2\n", "not valid YAML"),
         ("a: \x01\n", "not valid YAML"),
+        ("a: &x\n  b: *x\n", "a value holds itself"),
     ],
 )
 def test_what_is_not_yaml_is_one_line_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -287,3 +288,10 @@ def test_writers_at_the_same_time_lose_nothing(path: Path) -> None:
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(add, range(6)))
     assert sorted(StackFile.read(path).get("skywright:endpoint.releases")) == [f"r{number}" for number in range(6)]
+
+
+def test_a_shared_block_is_not_changed_for_one_of_its_users(tmp_path: Path) -> None:
+    file = StackFile(tmp_path / "f.yaml", b"config:\n  a: &x\n    b: 1\n  c: *x\n")
+    with pytest.raises(UserError, match="anchor"):
+        file.set("config.a.b", 2)
+    assert file.get("config.c.b") == 1
