@@ -31,12 +31,14 @@ def install(progress: Progress, *, managed_only: bool = False) -> Found:
         except Timeout:
             progress("another install is at work; waiting for it", None)
             lock.acquire()
-        with lock:
+        try:
             if (found := managed()) is None:
                 for left in folder.glob(f".{cli_copy().name}-*"):  # of an install that was killed: we hold the lock
                     shutil.rmtree(left, ignore_errors=True)
                 _make(progress)
                 found = managed()
+        finally:
+            lock.release()
     if found is None:
         raise SkywrightError(f"the engine at {cli_copy()} vanished right after it was made", "Install it again.")
     return found
