@@ -61,7 +61,7 @@ class Tab:
 
     def open(self, url: str) -> Page:
         self.page.goto(url)
-        self.page.wait_for_selector("#main[aria-busy=false]")
+        self.page.wait_for_selector("#main[aria-busy=false]", state="attached")
         return self.page
 
 

@@ -39,7 +39,7 @@ def shoot(url: str, out: Path, *, width: int = 1440, height: int = 900, dark: bo
         )
         tab = context.new_page()
         tab.goto(url)
-        tab.wait_for_selector("#main[aria-busy=false]")
+        tab.wait_for_selector("#main[aria-busy=false]", state="attached")
         tab.screenshot(path=str(out), full_page=True)
         chromium.close()
 

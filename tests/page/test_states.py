@@ -25,7 +25,7 @@ def test_without_a_token_it_says_how_to_open_it(busy: Stack, tab: NewTab) -> Non
 def test_a_wrong_token_shows_nothing_and_a_right_one_mends_it(busy: Stack, tab: NewTab) -> None:
     page = tab().open(f"{busy.url}/#token=wrong")
     expect(page.locator("#notice")).to_contain_text("does not know the token")
-    assert world.RUN not in page.content()
+    assert world.RUN not in page.content() and not page.locator("main").is_visible()
     page.evaluate(f"location.hash = 'token={busy.token}'")
     expect(page.locator("#run")).to_contain_text(world.RUN)
     expect(page.locator("#notice")).to_be_empty()

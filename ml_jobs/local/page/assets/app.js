@@ -9,7 +9,7 @@ import { releases } from "./releases.js";
 import { models } from "./models.js";
 import { slots } from "./slots.js";
 import { budget } from "./budget.js";
-import { alarms, audit } from "./watch.js";
+import { alarms, audit, firing } from "./watch.js";
 
 const EVERY_MS = 2000;
 const STALE_S = 8;
@@ -44,6 +44,9 @@ async function poll() {
       else {
         const data = await answer.json();
         if (turn !== asked) return; // another run was chosen meanwhile
+        const known = state.data ? firing(state.data).map((alarm) => alarm.name) : null;
+        const fresh = known ? firing(data).map((alarm) => alarm.name).filter((name) => !known.includes(name)) : [];
+        if (fresh.length) $("announce").textContent = `Alarm: ${fresh.join(", ")}`;
         state.data = data;
         state.got = Date.now();
       }
@@ -100,6 +103,7 @@ function render() {
   $("live").className = `live ${kind}`;
   patch($("live"), [text]);
   patch($("notice"), [notices()]);
+  document.body.classList.toggle("locked", state.problem === "token");
   document.body.classList.toggle("stale", Boolean(data) && kind === "off");
   if (data) {
     nameStack(data.stack);

@@ -11,8 +11,9 @@ const tile = (href, name, main, rest, tone) =>
 export function glance(data) {
   const { budget, jobs, slots } = data;
   const running = jobs.filter((job) => ["running", "stopping"].includes(job.state));
-  const run = data.run?.job;
-  const last = data.run?.points.at(-1);
+  const shown = data.run?.job;
+  const run = running.length && !running.some((job) => job.id === shown?.id) ? running[0] : shown;
+  const last = run && run === shown ? data.run.points.at(-1) : null;
   const busy = slots.filter((slot) => slot.job).length;
   const traffic = data.releases.reduce((sum, r) => sum + (r.request_rate || 0), 0);
   const served = data.releases.filter((r) => r.weight_percent > 0);
@@ -24,7 +25,7 @@ export function glance(data) {
   const holds = budget?.holds.length || 0;
   return [
     tile("#run", "Runs", running.length ? `${running.length} running` : run ? run.state : "none yet",
-      run ? [last?.values.loss != null ? `loss ${value(last.values.loss)} at step ${last.step}` : run.name,
+      run ? [last?.values.loss != null ? `loss ${value(last.values.loss)} at step ${last.step}` : run.id,
         run.preemptions ? `, ${plural(run.preemptions, "preemption")}` : ""] : "nothing has run",
       run?.state === "failed" && !running.length ? "bad" : ""),
     tile("#releases", "Traffic", served.length ? rate(traffic) : "nothing released",

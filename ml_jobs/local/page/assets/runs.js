@@ -32,7 +32,7 @@ function one(data, state, redraw) {
       run.metrics.length > 1 ? h("label", { class: "pick" }, "Show ", h("select", {
         onchange: (event) => { state.metric = event.target.value; redraw(); },
       }, run.metrics.map((name) => h("option", { key: name, value: name, selected: name === metric }, words(name))))) : null),
-    run.why ? h("p", { class: "old" }, `${run.why}; what is shown may be old.`) : null,
+    run.why && data.sources.scheduler.ok ? h("p", { class: "old" }, `${run.why}; what is shown may be old.`) : null,
     job.message ? h("p", { class: job.state === "failed" ? "said bad" : "said" }, job.message) : null,
     run.attempts.length
       ? timeline(run, metric, { now: data.now, end: job.ended_at, start: job.submitted_at, redraw })
@@ -60,7 +60,7 @@ function events(run, data) {
   return h("details", {}, h("summary", {}, `All ${number(rows.length)} events`),
     h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Events of the run" },
       table(`Events of ${run.id}, oldest first`, [
-        { head: "After", num: true, cell: (row) => span(row.at - start) },
+        { head: "After", cell: (row) => span(row.at - start) },
         { head: "At", cell: (row) => h("time", { datetime: new Date(row.at * 1000).toISOString() }, clock(row.at)) },
         { head: "What", cell: (row) => row.title },
         { head: "More", kind: "grow", cell: (row) => row.detail },

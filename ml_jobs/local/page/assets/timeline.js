@@ -51,13 +51,18 @@ export function timeline(run, metric, { now, end, start, redraw }) {
   const holder = document.querySelector("#run .chosen");
   const width = Math.max(260, Math.floor((holder?.clientWidth || 900)));
   const tall = width > 620;
-  const box = { left: 46, right: width - 10, top: 26, bottom: tall ? 236 : 186 };
+  const box = { left: 46, right: width - 14, top: 26, bottom: tall ? 236 : 186 };
   const lanes = [box.bottom + 18, box.bottom + 38];
   const height = box.bottom + 72;
   const points = run.points.filter((point) => point.values[metric] != null);
-  const t0 = Math.min(start || run.attempts[0].from, run.marks[0]?.at ?? Infinity);
-  const t1 = Math.max(end || now, points.at(-1)?.at || 0, run.marks.at(-1)?.at || 0, t0 + 1);
-  const x = (at) => box.left + ((at - t0) / (t1 - t0)) * (box.right - box.left);
+  const first = run.attempts[0].from;
+  const t1 = Math.max(end || now, points.at(-1)?.at || 0, run.marks.at(-1)?.at || 0, first + 1);
+  const asked = Math.min(start || first, run.marks[0]?.at ?? Infinity);
+  const isLong = first - asked > (t1 - first) / 3; // a long wait in the queue must not squeeze the run
+  const t0 = isLong ? first - (t1 - first) * 0.04 : asked;
+  const zero = isLong ? first : asked;
+  const x = (at) => box.left + (Math.max(0, at - t0) / (t1 - t0)) * (box.right - box.left);
+  const since = (at) => (at < zero ? `${span(zero - at)} before its start` : `${span(at - zero)} in`);
   const scale = (metric || "").includes("loss") ? log(points.map((p) => p.values[metric])) : linear(points.map((p) => p.values[metric]));
   const y = (v) => box.bottom - scale.at(v) * (box.bottom - box.top - 8);
   const all = stops(run, metric);
@@ -91,25 +96,25 @@ export function timeline(run, metric, { now, end, start, redraw }) {
     }
     if (best?.id !== cursor.id) move(best);
   };
-  const first = run.attempts[0];
   const summary = `Time line of ${run.id}: ${plural(run.attempts.length, "attempt")}, ${plural(run.counts.preempted || 0, "preemption")}, ${plural(run.counts.checkpoint || 0, "checkpoint")}` +
     (points.length ? `; ${words(metric)} from ${value(points[0].values[metric])} to ${value(points.at(-1).values[metric])}` : "") + ".";
 
   return h("figure", { class: "timeline", key: `line-${run.id}` },
     h("div", {
       class: "plot", tabindex: 0, role: "slider", "aria-label": `${summary} Arrow keys move, Page Up and Page Down go from event to event`,
-      "aria-valuemin": 0, "aria-valuemax": Math.round(t1 - t0), "aria-valuenow": here ? Math.round(here.at - t0) : 0,
-      "aria-valuetext": here ? `${span(here.at - t0)}: ${here.title}, ${here.detail}` : "start",
+      "aria-valuemin": 0, "aria-valuemax": Math.round(t1 - t0), "aria-valuenow": here ? Math.max(0, Math.round(here.at - t0)) : 0,
+      "aria-valuetext": here ? `${since(here.at)}: ${here.title}, ${here.detail}` : "start",
       onkeydown, onpointermove, onpointerdown: onpointermove, onpointerleave: () => cursor.id && move(null), onblur: () => cursor.id && move(null),
     },
     h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" },
       bands(run, x, box, t1),
-      scale.ticks.map((tick) => h("g", { key: `y${tick}`, class: "tick" },
+      points.length ? null : h("text", { x: box.left + 12, y: (box.top + box.bottom) / 2 }, "nothing was measured"),
+      (points.length ? scale.ticks : []).map((tick) => h("g", { key: `y${tick}`, class: "tick" },
         h("line", { x1: box.left, x2: box.right, y1: y(tick), y2: y(tick) }),
         h("text", { x: box.left - 8, y: y(tick) + 4, "text-anchor": "end" }, value(tick).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")))),
-      timeTicks(t1 - t0, width).map(([s, label]) => h("g", { key: `x${s}`, class: "tick time" },
-        h("line", { x1: x(t0 + s), x2: x(t0 + s), y1: lanes[1] + 11, y2: lanes[1] + 15 }),
-        h("text", { x: x(t0 + s), y: height - 5, "text-anchor": s === 0 ? "start" : "middle" }, label))),
+      timeTicks(t1 - zero, width).map(([s, label]) => h("g", { key: `x${s}`, class: "tick time" },
+        h("line", { x1: x(zero + s), x2: x(zero + s), y1: lanes[1] + 11, y2: lanes[1] + 15 }),
+        h("text", { x: x(zero + s), y: height - 5, "text-anchor": s === 0 ? "start" : "middle" }, label))),
       h("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
       h("line", { class: "axis", x1: box.left, x2: box.right, y1: lanes[1] + 11, y2: lanes[1] + 11 }),
       run.marks.filter((m) => ["preempted", "resumed"].includes(m.type)).map((m) =>
@@ -122,9 +127,9 @@ export function timeline(run, metric, { now, end, start, redraw }) {
         here.point ? h("circle", { cx: x(here.at), cy: y(here.point.values[metric]), r: 4.5 }) : null) : null),
     here ? h("div", { class: "tip", key: "tip", vars: { "--x": `${Math.min(Math.max(x(here.at), 96), width - 96)}px` } },
       h("b", {}, here.title), here.detail ? h("span", {}, here.detail) : null,
-      h("small", {}, `${span(here.at - t0)} in, ${clock(here.at)}`)) : null),
+      h("small", {}, `${since(here.at)}, ${clock(here.at)}`)) : null),
     h("figcaption", {},
-      h("span", { class: "what" }, `${words(metric || "loss")}${scale.log ? ", log scale" : ""}`),
+      h("span", { class: "what" }, metric ? `${words(metric)}${scale.log ? ", log scale" : ""}` : ""),
       h("span", { class: "key band spot" }, "spot"), h("span", { class: "key band demand" }, "on demand"),
       run.lost.steps ? h("span", { class: "key" }, h("svg", { width: 18, height: 14, viewBox: "0 0 18 14", "aria-hidden": "true" },
         h("path", { class: "line gone", d: "M1 7H17" })), "work lost") : null,
