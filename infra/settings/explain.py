@@ -208,7 +208,8 @@ def from_pydantic(error: ValidationError, schema: Schema, data: Mapping[str, Any
             )
         elif kind == "missing":
             path, node, _ = schema.walk(data, loc)
-            yield Mistake(path_of(path), f" is missing; allowed: {schema.describe(node)}")
+            example = f", such as {node['enum'][0]}" if "enum" in node else ""
+            yield Mistake(path_of(path), f" is missing; allowed: {schema.describe(node)}", f"Add it{example}.")
         elif kind in ("union_tag_invalid", "union_tag_not_found"):
             path, node, value = schema.walk(data, loc)
             tags = sorted(node["discriminator"]["mapping"])

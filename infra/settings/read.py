@@ -206,7 +206,7 @@ def _check_cloud(data: Mapping[str, Any]) -> Iterator[Mistake]:
         return
     known = list(STACKS)
     if cloud in (None, ""):
-        yield Mistake(path_of(["cloud"]), f" is missing; allowed: {', '.join(known)}")
+        yield Mistake(path_of(["cloud"]), f" is missing; allowed: {', '.join(known)}", "Add it, such as local.")
     else:
         other = _ALSO_CALLED.get(str(cloud).lower())
         hint = f"Did you mean {other}?" if other else did_you_mean(str(cloud).lower(), known)

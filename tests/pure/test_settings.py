@@ -101,14 +101,14 @@ def test_every_neutral_key_maps_onto_every_cloud() -> None:
 
 RELEASE = {"model": "m", "version": 1, "artifact_url": "u", "artifact_sha256": "a" * 64}
 MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({}, "skywright:cloud is missing; allowed: aws, gcp, azure, kubernetes, local."),
+    ({}, "skywright:cloud is missing; allowed: aws, gcp, azure, kubernetes, local. Add it, such as local."),
     ({"cloud": "awz"}, "skywright:cloud is 'awz'; allowed: aws, gcp, azure, kubernetes, local. Did you mean aws?"),
     ({"cloud": "google"}, "Did you mean gcp?"),
     ({"cloud": "aws"}, "skywright:region is missing; allowed: us-east-1, us-east-2"),
     ({"cloud": "gcp", "region": "us-east-1"}, "skywright:region is 'us-east-1'; allowed: us-central1"),
     ({"cloud": "gcp", "region": "us-east-1"}, "Did you mean us-east1?"),
     ({"cloud": "aws", "region": "us-esat-1"}, "Did you mean us-east-1?"),
-    ({"cloud": "aws", "region": ""}, "skywright:region is missing"),
+    ({"cloud": "aws", "region": ""}, "Add it, such as us-east-1."),
     ({"cloud": "local", "region": "here"}, "is 'here'; allowed: nothing (a local stack has no region)"),
     ({"trainin": {}}, "skywright:trainin is not a known key; known here: aws, azure"),
     ({"trainin": {}}, "Did you mean training?"),
