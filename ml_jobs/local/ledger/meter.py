@@ -19,7 +19,11 @@ _QUANTUM = Decimal("1e-9")
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Something was in use at a price. `ended_at` None: it still is. Times in seconds since the epoch."""
+    """Something was in use at a price. `ended_at` None: it still is. Times in seconds since the epoch.
+
+    `resource` names what can be used once at a time (a slot, a server): where two of its intervals overlap, the time
+    counts once.
+    """
 
     kind: str
     name: str
@@ -27,6 +31,7 @@ class Interval:
     started_at: float
     ended_at: float | None
     usd_per_hour: Decimal
+    resource: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,15 @@ def lines(intervals: Iterable[Interval], period: Period, now: float) -> list[Lin
     An interval that ends before it starts (a clock that was set back) counts as no time.
     """
     used: dict[tuple[str, str, str | None, Decimal], int] = {}
+    counted: dict[str, int] = {}
     first, last = micros(period.start), micros(min(period.end, now))
-    for item in intervals:
+    for item in sorted(intervals, key=_order):
+        started = micros(item.started_at)
         ended = micros(now if item.ended_at is None else item.ended_at)
-        length = min(ended, last) - max(micros(item.started_at), first)
+        if item.resource is not None:
+            started = max(started, counted.get(item.resource, started))
+            counted[item.resource] = max(ended, started)
+        length = min(ended, last) - max(started, first)
         if length > 0:
             key = (item.kind, item.name, item.team, item.usd_per_hour)
             used[key] = used.get(key, 0) + length
@@ -75,6 +85,11 @@ def lines(intervals: Iterable[Interval], period: Period, now: float) -> list[Lin
         Line(*key[:3], seconds=length / MICRO, usd_per_hour=key[3], usd=cost(length, key[3]))
         for key, length in sorted(used.items(), key=lambda entry: tuple(str(part) for part in entry[0]))
     ]
+
+
+def _order(item: Interval) -> tuple[float, float, str, str, Decimal]:
+    ended = float("inf") if item.ended_at is None else item.ended_at
+    return (item.started_at, ended, item.name, str(item.team), item.usd_per_hour)
 
 
 def total(of: Iterable[Line]) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +14,11 @@ import httpx
 from catalog.errors import SkywrightError
 from ml_jobs.holds import Hold
 from ml_jobs.identity import read_token
-from ml_jobs.local.ledger.store import Store
+from ml_jobs.local.ledger.store import SlotUse, Store
 from ml_jobs.local.ledger.supervisor import Program, Supervisor
 from ml_jobs.local.process import ServiceConfig
 
 SERVERS = "server-"
-REREAD_EVERY = 30
-"""Every so many polls the scheduler's usage is read from the beginning: it may have lost or restored its own file."""
 
 
 class Source:
@@ -35,10 +34,12 @@ class Source:
     def reading(self, now: float) -> Iterator[None]:
         try:
             yield
+        except sqlite3.Error:
+            raise
         except SkywrightError as error:
             self._turn(False, now, error.what)
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            self._turn(False, now, str(error) or type(error).__name__)
+        except Exception as error:  # whatever a peer answers must not end the ledger
+            self._turn(False, now, f"{type(error).__name__}: {error}"[:300])
         else:
             self._turn(True, now, None)
 
@@ -60,24 +61,30 @@ class SlotReader:
         self._url = config.peers.get("scheduler")
         self._token_file = config.token_file
         self._client = httpx.Client(timeout=3, trust_env=False)
-        self._polls = 0
+        self._has_read = False
 
     def read(self, store: Store, now: float) -> None:
         """Raises httpx.HTTPError or SkywrightError when the scheduler gives no usable answer."""
         if not self._url:
             raise SkywrightError("this stack's ledger knows no scheduler")
-        first = store.first_open()
-        after = store.last_slot() if first is None else first - 1
-        if self._polls % REREAD_EVERY == 0:
-            after = 0
+        last, first = store.last_slot(), store.first_open()
+        after = min(last[0], first or last[0]) - 1 if last and self._has_read else 0
+        usage = self._get(after)
+        if last and last not in {(item.id, item.key) for item in usage}:
+            store.forget_numbers()  # the scheduler lost or restored its own file: its numbers mean something else now
+            after, usage = 0, self._get(0)
+        store.put_slots(usage, after=after, now=now)
+        self._has_read = True
+
+    def _get(self, after: int) -> list[SlotUse]:
         token = read_token(self._token_file, override=False)
         answer = self._client.get(
             f"{self._url}/usage", params={"after": after}, headers={"authorization": f"Bearer {token}"}
         )
         answer.raise_for_status()
         usage = answer.json()
-        store.put_slots(usage["intervals"] if isinstance(usage, dict) else usage, after=after, now=now)
-        self._polls += 1
+        items = usage["intervals"] if isinstance(usage, dict) else usage
+        return [SlotUse.read(item, where="the scheduler's usage") for item in items]
 
     def close(self) -> None:
         self._client.close()

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
+from pydantic import Field
+
+from ml_jobs.contract import Record
 from ml_jobs.local.ledger.database import connect
 from ml_jobs.local.ledger.ladder import Standing
 from ml_jobs.local.ledger.meter import MICRO, Interval, micros
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS intervals (
-  key TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, team TEXT, ref INTEGER,
+  key TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, team TEXT, ref INTEGER, resource TEXT NOT NULL,
   started_us INTEGER NOT NULL, ended_us INTEGER NOT NULL, is_open INTEGER NOT NULL, usd_per_hour TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS intervals_by_end ON intervals (ended_us);
@@ -26,6 +28,22 @@ CREATE TABLE IF NOT EXISTS steps (
 );
 CREATE TABLE IF NOT EXISTS stopped (name TEXT PRIMARY KEY, at REAL NOT NULL);
 """
+
+
+class SlotUse(Record):
+    """One interval of the scheduler's usage. `key` is what makes it the same one however the scheduler numbers it."""
+
+    id: int
+    team: str
+    pool: str
+    slot: str
+    started_at: float = Field(gt=0, allow_inf_nan=False)
+    ended_at: float | None = Field(None, allow_inf_nan=False)
+    usd_per_hour: float = Field(ge=0, allow_inf_nan=False)
+
+    @property
+    def key(self) -> str:
+        return f"slot:{self.slot}:{micros(self.started_at)}"
 
 
 class Store:
@@ -56,12 +74,19 @@ class Store:
         found = self._database.execute("SELECT min(ref) FROM intervals WHERE kind = 'slot' AND is_open").fetchone()[0]
         return None if found is None else int(found)
 
-    def last_slot(self) -> int:
-        return int(
-            self._database.execute("SELECT coalesce(max(ref), 0) FROM intervals WHERE kind = 'slot'").fetchone()[0]
-        )
+    def last_slot(self) -> tuple[int, str] | None:
+        """Number and key of the newest slot interval in the scheduler's present numbering."""
+        found = self._database.execute(
+            "SELECT ref, key FROM intervals WHERE kind = 'slot' AND ref IS NOT NULL ORDER BY ref DESC LIMIT 1"
+        ).fetchone()
+        return None if found is None else (int(found[0]), str(found[1]))
 
-    def put_slots(self, usage: Iterable[Mapping[str, Any]], *, after: int, now: float) -> None:
+    def forget_numbers(self) -> None:
+        """The scheduler has begun to count anew: what was known stands, and ends where it was last seen."""
+        with self._write() as database:
+            database.execute("UPDATE intervals SET ref = NULL, is_open = 0 WHERE kind = 'slot'")
+
+    def put_slots(self, usage: Iterable[SlotUse], *, after: int, now: float) -> None:
         """Take over the scheduler's intervals numbered above `after`, as they are at `now`.
 
         Reading the same ones again changes nothing. One that was open and is not told of any more (the scheduler lost
@@ -69,18 +94,16 @@ class Store:
         """
         rows = []
         for item in usage:
-            started, ended = micros(item["started_at"]), item["ended_at"]
-            until = micros(now if ended is None else ended)
-            price = str(Decimal(str(item["usd_per_hour"])))
-            key = f"slot:{item['id']}:{started}"
-            rows.append(
-                (key, item["pool"], item["team"], item["id"], started, max(started, until), ended is None, price)
-            )
+            started = micros(item.started_at)
+            until = micros(now if item.ended_at is None else item.ended_at)
+            row = (item.key, item.pool, item.team, item.id, item.slot, started, max(started, until))
+            rows.append((*row, item.ended_at is None, str(item.usd_per_hour)))
         with self._write() as database:
             database.executemany(
-                "INSERT INTO intervals (key, kind, name, team, ref, started_us, ended_us, is_open, usd_per_hour) "
-                "VALUES (?, 'slot', ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
-                "is_open = excluded.is_open, ended_us = "
+                "INSERT INTO intervals "
+                "(key, kind, name, team, ref, resource, started_us, ended_us, is_open, usd_per_hour) "
+                "VALUES (?, 'slot', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+                "ref = excluded.ref, is_open = excluded.is_open, ended_us = "
                 "CASE WHEN excluded.is_open THEN max(ended_us, excluded.ended_us) ELSE excluded.ended_us END",
                 rows,
             )
@@ -102,8 +125,8 @@ class Store:
             ).fetchone()[0]
             started = max(micros(started_at), int(before))
             database.execute(
-                "INSERT INTO intervals (key, kind, name, started_us, ended_us, is_open, usd_per_hour) "
-                "VALUES (?, 'endpoint', ?, ?, ?, 0, ?) "
+                "INSERT INTO intervals (key, kind, name, resource, started_us, ended_us, is_open, usd_per_hour) "
+                "VALUES (?1, 'endpoint', ?2, ?2, ?3, ?4, 0, ?5) "
                 "ON CONFLICT (key) DO UPDATE SET ended_us = max(ended_us, excluded.ended_us)",
                 (key, name, started, max(started, micros(until)), str(usd_per_hour)),
             )
@@ -111,9 +134,10 @@ class Store:
     def intervals(self, since: float) -> list[Interval]:
         """What ended after `since`. One that still runs ends, for the ledger, where it was last seen."""
         return [
-            Interval(kind, name, team, started / MICRO, ended / MICRO, Decimal(price))
-            for kind, name, team, started, ended, price in self._database.execute(
-                "SELECT kind, name, team, started_us, ended_us, usd_per_hour FROM intervals WHERE ended_us > ?",
+            Interval(kind, name, team, started / MICRO, ended / MICRO, Decimal(price), f"{kind}:{resource}")
+            for kind, name, team, started, ended, price, resource in self._database.execute(
+                "SELECT kind, name, team, started_us, ended_us, usd_per_hour, resource FROM intervals "
+                "WHERE ended_us > ?",
                 (micros(since),),
             )
         ]

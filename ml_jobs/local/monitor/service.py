@@ -71,8 +71,8 @@ class Monitor:
             self._tell(str(error))
             if is_damage(error):
                 self._reopen()
-        except SkywrightError as error:
-            self._tell(str(error))
+        except Exception as error:  # one round's surprise must not end the watch
+            self._tell(f"{type(error).__name__}: {error}")
 
     def _reopen(self) -> None:
         try:

@@ -51,7 +51,7 @@ class Scheduler:
             "job": "j-1",
             "team": "vision",
             "pool": "spot",
-            "slot": "spot-0",
+            "slot": f"spot-{len(self.usage)}",
             "is_spot": True,
             "started_at": now - 1,
             "ended_at": now if ended else None,
@@ -171,6 +171,42 @@ def test_sigkill_loses_no_slot_second_and_counts_none_twice(stack: LocalStack, s
         eventually(lambda: abs(stack.ask("ledger", "/budget").json()["spent_usd"] - true) < 0.01, what=f"{true} USD")
         assert len(stack.ask("ledger", "/budget").json()["lines"]) == 1
         assert stack.audit == []
+
+
+def test_a_scheduler_that_counts_anew_is_neither_lost_nor_counted_twice(
+    stack: LocalStack, scheduler: Scheduler
+) -> None:
+    for usd in (10, 20, 30):
+        scheduler.use(usd)
+    with serving(scheduler.app) as url:
+        stack.start("ledger", settings(monthly_limit_usd=1000), {"scheduler": url})
+        eventually(lambda: stack.ask("ledger", "/budget").json()["spent_usd"] == pytest.approx(60, abs=0.01))
+        second, third = scheduler.usage[1], scheduler.usage[2]
+        del scheduler.usage[:]  # rebuilt: the first is lost, the others are numbered anew and cut at the millisecond
+        scheduler.usage += [{**third, "id": 1, "started_at": round(third["started_at"], 3)}, {**second, "id": 2}]
+        scheduler.use(5)["slot"] = "another"
+        eventually(lambda: stack.ask("ledger", "/budget").json()["spent_usd"] == pytest.approx(65, abs=0.05))
+        scheduler.use(7)["slot"] = "a fourth"
+        eventually(lambda: stack.ask("ledger", "/budget").json()["spent_usd"] == pytest.approx(72, abs=0.05))
+
+
+def test_an_answer_that_makes_no_sense_ends_nothing(stack: LocalStack, scheduler: Scheduler) -> None:
+    good = scheduler.use(85)
+    with serving(scheduler.app) as url:
+        stack.start("ledger", settings(), {"scheduler": url})
+        for odd in ({"usd_per_hour": None}, {"started_at": "noon"}, {"slot": []}, {"is_spot": 1, "team": {}}):
+            scheduler.usage[:] = [{**good, **odd, "id": 2}]
+            asked = time.time()
+            eventually(
+                lambda asked=asked: (
+                    (b := stack.ask("ledger", "/budget").json())["at"] > asked
+                    and b["sources"]["scheduler"]["state"] == "away"
+                ),
+                what=f"{odd} is no answer",
+            )
+        scheduler.usage[:] = [good]
+        eventually(lambda: stack.ask("ledger", "/budget").json()["sources"]["scheduler"]["state"] == "ok")
+        eventually(lambda: effects(stack) == ["block_new"], what="the step of 80 %")
 
 
 def test_endpoints_are_metered_over_sigkill_and_scaled_to_zero(

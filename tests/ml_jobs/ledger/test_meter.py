@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -85,6 +86,16 @@ def test_cutting_an_interval_in_two_changes_nothing(item: Interval, share: float
     ]
     at = NOVEMBER.start + now
     assert lines(halves, NOVEMBER, at) == lines([item], NOVEMBER, at)
+
+
+def test_what_can_be_used_once_at_a_time_is_never_counted_twice() -> None:
+    def server(start: float, end: float | None, name: str = "a") -> Interval:
+        return replace(slot(start, end), resource=name)
+
+    told_twice = [server(0, 2 * HOUR), server(-0.001, 2 * HOUR), server(HOUR, 3 * HOUR), server(0, HOUR / 2)]
+    assert total(lines(told_twice, NOVEMBER, NOVEMBER.start + 9 * HOUR)) == 3
+    two = [server(0, HOUR), server(0, HOUR, "b"), slot(0, HOUR), slot(0, HOUR)]
+    assert total(lines(two, NOVEMBER, NOVEMBER.start + 9 * HOUR)) == 4
 
 
 def test_the_forecast_goes_on_as_lately() -> None:
