@@ -1,8 +1,9 @@
 """The preloaded parent of all ranks: imports once, starts no thread, forks ranks on request, reports their exits.
 
-`python -m ml_jobs.local.scheduler.agent FD RANK_MAIN [MODULE...]`. FD is one end of a socket pair; both sides send JSON
-lines. In: {"op": "start", key, env, log} and {"op": "signal", key, signal}. Out: {"event": "ready", missing},
-{"event": "started", key, pid, at}, {"event": "exited", key, pid, code, at}, code being negative for a signal.
+`python -m ml_jobs.local.scheduler.agent FD RANK_MAIN [MODULE...]`, the modules being what is imported before ranks are
+forked. FD is one end of a socket pair; both sides send JSON lines. In: {"op": "start", key, env, log} and {"op":
+"signal", key, signal}. Out: {"event": "ready", missing, at}, {"event": "started", key, pid, at}, {"event": "exited",
+key, pid, code, at}, code being negative for a signal.
 
 The agent ends when the scheduler does, and ranks end when the agent does (PR_SET_PDEATHSIG; elsewhere than on Linux by
 the socket's end), so nothing outlives who would have to account for it.
@@ -20,8 +21,10 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ml_jobs.local.process import die_with_parent
@@ -157,8 +160,6 @@ class Agent:
 
 def call(rank_main: str) -> int:
     """Run `module:function` as a program would be: its exit status."""
-    import threading
-
     module, _, function = rank_main.partition(":")
     try:
         result = getattr(importlib.import_module(module), function)()
@@ -184,6 +185,10 @@ def preload(modules: list[str]) -> list[str]:
             importlib.import_module(module)
         except Exception as error:
             missing.append(f"{module}: {error}")
+    tasks = Path("/proc/self/task")
+    threads = len(list(tasks.iterdir())) if tasks.is_dir() else threading.active_count()
+    if threads > 1:
+        missing.append(f"them without starting threads: {threads} run, and a fork may hang")
     gc.collect()
     gc.freeze()  # the collector leaves preloaded pages alone, so that ranks go on sharing them
     return missing

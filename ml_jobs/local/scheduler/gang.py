@@ -36,7 +36,8 @@ class Cause(str, Enum):
 class Gang:
     """What runs. `codes` fills as ranks end, in that order; at `kill_at` (POSIX) the rest is ended the hard way.
 
-    `ended` are the ranks that the scheduler itself has killed; `killed_at` is when.
+    `ended` are the ranks that the scheduler itself has killed; `killed_at` is when; `exited_at` is when the agent
+    saw the last rank end.
     """
 
     job: str
@@ -50,6 +51,7 @@ class Gang:
     slot: str | None = None
     notice_s: float = 0
     killed_at: float | None = None
+    exited_at: float | None = None
     kill_at: float | None = None
     stopped: dict[str, str] = field(default_factory=dict)
     processes: dict[int, Process] = field(default_factory=dict)

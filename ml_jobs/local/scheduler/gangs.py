@@ -10,6 +10,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,7 @@ class Gangs:
                 self._written(lambda: self.queue.note_processes(gang.job, gang.attempt, gang.processes.values()))
             return
         gang.codes[rank] = code = int(message["code"])
+        gang.exited_at = max(gang.exited_at or 0.0, float(message["at"]))
         if not gang.remaining:
             self._finish(gang)
         elif gang.cause is None and code not in (0, EXIT_PREEMPTED):
@@ -196,6 +198,8 @@ class Gangs:
         kills = 0 if came_further else job.interruptions
         retries = gang.spec.retries.failure
         verdict = judge(gang.outcomes(), gang.cause, failures=job.failures, retries=retries, kills_in_a_row=kills)
+        if verdict.outcome == "failed" and seen.failure:
+            verdict = replace(verdict, message=f"{seen.failure} (exit code {verdict.exit_code})")
         fields = self._fields(job, verdict, kills)
         fields["progress"] = max(job.progress, seen.checkpoint_step)
         if seen.model:
@@ -231,7 +235,8 @@ class Gangs:
 
     def _tell(self, gang: Gang, verdict: Verdict, summary: dict[str, Any], at: float) -> None:
         """The judgement, in the run's time line."""
-        killed = {"killed_at": round(gang.killed_at, 4)} if gang.killed_at else {}
+        ended_at = gang.killed_at or gang.exited_at
+        ended = {"ended_at": round(ended_at, 4)} if ended_at else {}
         codes = {"codes": [gang.codes[rank] for rank in sorted(gang.codes)]}
         match verdict.state:
             case "succeeded":
@@ -244,6 +249,6 @@ class Gangs:
             case _:
                 if verdict.outcome == "preempted":
                     where = {"slot": gang.slot or gang.slots[0], "notice_s": round(gang.notice_s, 3)}
-                    self.event(gang.job, "preempted", at=at, **where, **killed, **codes)
+                    self.event(gang.job, "preempted", at=at, **where, **ended, **codes)
                 cause = "failure" if verdict.counts == "failures" else verdict.outcome
-                self.event(gang.job, "queued", at=at, reason=verdict.message, cause=cause, **killed)
+                self.event(gang.job, "queued", at=at, reason=verdict.message, cause=cause, **ended)

@@ -30,11 +30,15 @@ class Always(Record):
 
 
 class Trace(Record):
-    """Replay of `available` (1 there, 0 away), each for `gap_s`, from the start again at its end; one for all slots."""
+    """Replay of `available` (1 there, 0 away), each for `gap_s`, round and round, beginning `start_s` into it.
+
+    All slots follow the one trace.
+    """
 
     kind: Literal["trace"]
     available: str = Field(pattern=r"^[01]+$")
     gap_s: float = Field(gt=0)
+    start_s: Seconds = 0
     notice_s: Notice = 0
 
 
@@ -48,7 +52,7 @@ class Model(Record):
     seed: int = 0
     mean_up_s: float = Field(gt=0)
     mean_down_s: float = Field(gt=0)
-    shape: float = Field(2, gt=0)
+    shape: float = Field(1, gt=0)
     notice_s: Notice = 0
 
 
@@ -95,8 +99,9 @@ def _trace_spans(market: Always | Trace | Model, slot: int) -> Iterator[tuple[fl
     position = 0
     for letter, run in itertools.groupby(itertools.cycle(trace)):
         length = sum(1 for _ in run)
-        if letter == "0":
-            yield position * market.gap_s, (position + length) * market.gap_s
+        start, end = (edge * market.gap_s - market.start_s for edge in (position, position + length))
+        if letter == "0" and end > 0:
+            yield max(start, 0.0), end
         position += length
 
 

@@ -13,8 +13,6 @@ from catalog.errors import SkywrightError
 from ml_jobs.local.scheduler.queue import FINAL, Corrupt, Queue
 from ml_jobs.local.scheduler.rundir import RunDir
 
-ENDS_ATTEMPT = ("queued", *FINAL)
-
 
 def open_queue(database: Path, runs: Path) -> Queue:
     """The queue with every job that has a folder. What was mended is said in one line on standard error."""
@@ -84,7 +82,7 @@ def replayed(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
             fields["failures"] += event.get("cause") == "failure"
         elif kind == "registered":
             fields["model"] = json.dumps({"name": event.get("model"), "version": event.get("version")})
-        elif kind in FINAL:
+        elif ends_run(event):
             fields |= {
                 "state": kind,
                 "ended_at": at,
@@ -92,6 +90,11 @@ def replayed(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
             }
             fields["message"] = event.get("message") or event.get("reason") or ""
     return fields
+
+
+def ends_run(event: dict[str, Any]) -> bool:
+    """True for the scheduler's own last word; a rank's `failed` only says why that rank ended."""
+    return event["type"] in FINAL and "rank" not in event
 
 
 def metered(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -104,7 +107,7 @@ def metered(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         if event["type"] == "started":
             intervals += _used(running, last)
             running = event
-        elif event["type"] in ENDS_ATTEMPT:
+        elif event["type"] == "queued" or ends_run(event):
             intervals += _used(running, at)
             running = None
         last = at

@@ -22,13 +22,7 @@ class SchedulerSettings(Record):
     heartbeat_s: float = Field(2, gt=0, description="how much metered time a crash can lose")
     retry_delay_s: float = Field(1, ge=0, description="before a failed job's first retry; doubled at each")
     rank_main: str = RUNTIME
-    preload: tuple[str, ...] = (
-        "torch",
-        "torch.distributed",
-        "safetensors.torch",
-        "sklearn.datasets",
-        "ml_jobs.runtime.main",
-    )
+    preload: tuple[str, ...] = ("ml_jobs.runtime.preload",)
 
     @model_validator(mode="after")
     def _pool_names_differ(self) -> SchedulerSettings:

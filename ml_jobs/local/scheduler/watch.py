@@ -11,12 +11,16 @@ from ml_jobs.local.scheduler.rundir import RunDir, Tail
 
 @dataclass
 class Seen:
-    """`checkpoint_step` is the newest saved step; `lost_s` work done twice; `step_s` the duration of a step."""
+    """`checkpoint_step` is the newest saved step; `lost_s` work done twice; `step_s` the duration of a step.
+
+    `failure` is what the first rank to fail in this attempt said of it.
+    """
 
     checkpoint_step: float = 0
     lost_s: float = 0
     step_s: float | None = None
     model: dict[str, Any] | None = None
+    failure: str = ""
     last_metrics: tuple[float, float] | None = None  # (at, step)
 
     def take(self, event: dict[str, Any]) -> None:
@@ -28,7 +32,9 @@ class Seen:
             case "registered":
                 self.model = {"name": event.get("model"), "version": event.get("version")}
             case "started":
-                self.last_metrics = None
+                self.last_metrics, self.failure = None, ""
+            case "failed":
+                self.failure = self.failure or str(event.get("message") or "")
             case "metrics":
                 at, step = _number(event.get("at")), _number(event.get("step"))
                 if self.last_metrics and step > self.last_metrics[1]:

@@ -71,7 +71,7 @@ def test_ranks_that_ignore_the_notice_are_ended_when_it_is_over(stand):
     scheduler.call("POST", "/slots/spot-0/preempt", {"notice_s": 0.5, "away_s": 0.1})
     preempted = scheduler.wait_event(job, "preempted")
     assert preempted["codes"] == [-signal.SIGKILL]
-    assert preempted["killed_at"] - scheduler.wait_event(job, "notice")["at"] == pytest.approx(0.5, abs=0.3)
+    assert preempted["ended_at"] - scheduler.wait_event(job, "notice")["at"] == pytest.approx(0.5, abs=0.3)
     scheduler.wait_event(job, "resumed")
 
 
@@ -84,7 +84,7 @@ def test_no_notice_ends_the_whole_gang_at_once_and_is_seen_at_once(stand):
     scheduler.call("POST", "/slots/spot-1/preempt", {"notice_s": 0, "away_s": 0.2})
     preempted = scheduler.wait_event(job, "preempted")
     assert preempted["slot"] == "spot-1"
-    assert preempted["at"] - preempted["killed_at"] < 0.5
+    assert preempted["at"] - preempted["ended_at"] < 0.5
     assert not any(psutil.pid_exists(pid) for pid in ranks)
     done = scheduler.wait(job, "succeeded")
     assert (done["preemptions"], done["failures"]) == (1, 0)

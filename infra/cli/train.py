@@ -1,0 +1,96 @@
+"""`skywright train`: send a job to the stack, and watch it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from catalog.errors import SkywrightError
+from infra.cli import follow, render
+from infra.cli.stack import JsonOption, StackOption, project_dir, stack_contract
+from ml_jobs.contract import Capacity
+from ml_jobs.identity import current_user
+from ml_jobs.launch import jobs
+from ml_jobs.launch.base import Launcher, Run, launcher
+from ml_jobs.launch.lineage import lineage
+
+
+def train(
+    job: Annotated[str, typer.Argument(help="a sample job (digits), or your own as module:JOB")],
+    stack: StackOption = "local",
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", help="key=value, once per parameter")] = None,
+    capacity: Annotated[Capacity | None, typer.Option(help="which capacity it may take")] = None,
+    priority: Annotated[int | None, typer.Option(help="-100 to 100; higher goes first")] = None,
+    deadline: Annotated[str | None, typer.Option(help="from now, as in 90s, 15m, 70h, 2d")] = None,
+    team: Annotated[str | None, typer.Option(help="whom it is accounted to")] = None,
+    ranks: Annotated[int | None, typer.Option(min=1, help="ranks on each node")] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="slots that it takes at once")] = None,
+    wait: Annotated[bool, typer.Option("--follow/--detach", help="watch it to its end, or only send it")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model on the stack: on spot where there is some, resumed wherever it is preempted."""
+    spec = jobs.find(job)
+    asked = {key: value for key, value in (("count", ranks), ("nodes", nodes)) if value is not None}
+    spec = jobs.adjusted(
+        spec,
+        params=jobs.params(param or [], spec.params),
+        capacity=capacity,
+        priority=priority,
+        deadline_s=jobs.seconds(deadline, "--deadline"),
+        team=team,
+        resources={**spec.resources.model_dump(), **asked} if asked else None,
+    )
+    sender = launcher(stack_contract(stack))
+    run = sender.submit(sender.render(spec, by=current_user(), lineage=lineage(project_dir())))
+    if not wait:
+        if as_json:
+            render.emit(sender.status(run).detail)
+        else:
+            render.say(f"{run} is queued")
+            render.next_step(f"skywright runs logs {run} --follow -s {stack}")
+        return
+    finish(sender, run, stack, as_json=as_json)
+
+
+def finish(sender: Launcher, run: str, stack: str, *, as_json: bool) -> None:
+    """Watch a run to its end and say how it ended. Raises SkywrightError when it did not end well."""
+    if as_json:
+        for _ in sender.events(run, follow=True):
+            pass
+    else:
+        render.say(f"{run} on stack {stack}", style="bold")
+        try:
+            follow.show(sender.events(run, follow=True))
+        except KeyboardInterrupt:
+            render.say("")
+            render.next_step(f"{run} goes on; stop it with: skywright runs stop {run} -s {stack}")
+            raise
+    ended = sender.status(run)
+    if as_json:
+        render.emit(ended.detail)
+    if ended.state != "succeeded":
+        raise failed(ended, stack)
+    if not as_json:
+        goodput = ended.detail.get("goodput")
+        share = f", {goodput:.0%} of the paid time in steps that count" if goodput is not None else ""
+        render.say(f"succeeded for {render.usd(ended.cost_usd)}{share}", style="green")
+        if ended.model:
+            model, version = ended.model["name"], ended.model["version"]
+            render.next_step(f"skywright models approve {model} {version} --reason ... -s {stack}")
+        else:
+            render.next_step(f"skywright runs show {run} -s {stack}")
+
+
+def failed(run: Run, stack: str) -> SkywrightError:
+    """How a run that did not succeed is told; 78 stays 78, so that scripts need not retry it either."""
+    error = SkywrightError(
+        f"{run.id} {run.state}: {run.message or 'no reason given'}", f"Its log: skywright runs logs {run.id} -s {stack}"
+    )
+    if run.detail.get("exit_code") == 78:
+        error.exit_code = 78
+    return error
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(train)
