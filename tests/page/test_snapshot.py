@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_jobs.local.page import rates, sources
@@ -119,6 +119,7 @@ def test_a_counter_that_restarts_does_not_count_backwards() -> None:
     assert grown[:2] == [10.0, 9.0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=12), st.floats(0, 1))
 def test_a_quantile_lies_within_its_buckets(grown: list[float], q: float) -> None:
     total, buckets = 0.0, {}
@@ -131,6 +132,7 @@ def test_a_quantile_lies_within_its_buckets(grown: list[float], q: float) -> Non
     assert found is None or 0 <= found <= len(grown)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), max_size=20))
 def test_a_time_line_is_the_same_however_its_events_arrive(cuts: list[int]) -> None:
     events = list(world.training(1000.0))
@@ -165,6 +167,19 @@ def test_a_malformed_event_is_passed_over(event: dict[str, Any]) -> None:
     line = Timeline()
     line.add(event)
     assert line.view()["points"] == [] and line.view()["attempts"] == []
+
+
+def test_a_killed_attempt_ends_where_it_is_queued_again() -> None:
+    line = Timeline()
+    started = {"type": "started", "slot": "a", "is_spot": True}
+    line.add({"at": 1.0, "attempt": 1, **started})
+    line.add({"at": 5.0, "type": "queued", "reason": "a rank was ended by SIGKILL", "cause": "killed"})
+    line.add({"at": 6.0, "attempt": 2, **started})
+    assert [(attempt["to"], attempt["end"]) for attempt in line.view()["attempts"]] == [
+        (5.0, "interrupted"),
+        (None, None),
+    ]
+    assert line.view()["counts"] == {"queued": 1, "interrupted": 1}
 
 
 def test_cleaning_strikes_credentials_and_shortens() -> None:

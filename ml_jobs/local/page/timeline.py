@@ -46,16 +46,22 @@ class Timeline:
         elif kind == "metrics":
             self._measure(at, event)
         elif kind in MARKS:
-            detail = {key: clean(value) for key, value in event.items() if key not in ("seq", "at", "type", "summary")}
-            if kind == "checkpoint" and len(self.marks) > 2 * MOST_POINTS:
-                self._thin_checkpoints()
-            self.marks.append({"at": at, "type": kind, **detail})
-            self.counts[kind] = self.counts.get(kind, 0) + 1
+            self._mark(at, kind, event)
             if kind == "lost":
                 for key in self.lost:
                     self.lost[key] += event.get(key) or 0
         if kind in ENDS:
             self._close(at, kind)
+        elif kind == "queued" and self.attempts and self.attempts[-1]["to"] is None:
+            self._mark(at, "interrupted", event)  # back in the queue, and no market took its slot
+            self._close(at, "interrupted")
+
+    def _mark(self, at: float, kind: str, event: dict[str, Any]) -> None:
+        detail = {key: clean(value) for key, value in event.items() if key not in ("seq", "at", "type", "summary")}
+        if kind == "checkpoint" and len(self.marks) > 2 * MOST_POINTS:
+            self._thin_checkpoints()
+        self.marks.append({"at": at, "type": kind, **detail})
+        self.counts[kind] = self.counts.get(kind, 0) + 1
 
     def _close(self, at: float, end: str) -> None:
         if self.attempts and self.attempts[-1]["to"] is None:

@@ -6,14 +6,14 @@ import { clock, ms, plural, span, value, words } from "./format.js";
 import { linear, log, timeTicks } from "./scale.js";
 
 const NAMES = {
-  submitted: "Submitted", queued: "Queued", notice: "Preemption notice", preempted: "Preempted", checkpoint: "Checkpoint",
+  submitted: "Submitted", queued: "Queued", notice: "Preemption notice", preempted: "Preempted", interrupted: "Interrupted", checkpoint: "Checkpoint",
   resumed: "Resumed", lost: "Work lost", registered: "Registered", failed: "Failed", stopped: "Stopped", succeeded: "Succeeded",
 };
 const SHAPES = {
-  checkpoint: "M0-3.2A3.2 3.2 0 1 0 0 3.2A3.2 3.2 0 1 0 0-3.2Z", preempted: "M-5.5-5H5.5L0 5Z", resumed: "M-4.5-5.5L5.5 0L-4.5 5.5Z", notice: "M0-5A5 5 0 1 0 0 5A5 5 0 1 0 0-5Z",
+  checkpoint: "M0-3.2A3.2 3.2 0 1 0 0 3.2A3.2 3.2 0 1 0 0-3.2Z", preempted: "M-5.5-5H5.5L0 5Z", interrupted: "M-5.5-5H5.5L0 5Z", resumed: "M-4.5-5.5L5.5 0L-4.5 5.5Z", notice: "M0-5A5 5 0 1 0 0 5A5 5 0 1 0 0-5Z",
   registered: "M0-6L6 0L0 6L-6 0Z", succeeded: "M-5.5 0L-1.5 4L5.5-4.5", failed: "M-4.5-4.5L4.5 4.5M4.5-4.5L-4.5 4.5", stopped: "M-4.5-4.5H4.5V4.5H-4.5Z",
 };
-const LEGEND = ["checkpoint", "notice", "preempted", "resumed", "registered"];
+const LEGEND = ["checkpoint", "notice", "preempted", "interrupted", "resumed", "registered"];
 const cursor = { run: null, id: null };
 
 function detail(mark) {
@@ -28,7 +28,7 @@ function detail(mark) {
       return `${plural(mark.steps || 0, "step")} to do again, ${span(mark.seconds)}`;
     case "registered":
       return `${mark.model} v${mark.version}`;
-    case "queued": return mark.reason || "";
+    case "queued": case "interrupted": return mark.reason || "";
     case "failed": return [mark.exit_code != null ? `exit code ${mark.exit_code}` : "", mark.message || ""].filter(Boolean).join(", ");
     case "stopped": return [mark.by ? `by ${mark.by}` : "", mark.reason || ""].filter(Boolean).join(", ");
     default: return "";
@@ -108,7 +108,7 @@ export function timeline(run, metric, { now, end, start, redraw }) {
     },
     h("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" },
       bands(run, x, box, t1),
-      points.length ? null : h("text", { x: box.left + 12, y: (box.top + box.bottom) / 2 }, "nothing was measured"),
+      points.length ? null : h("text", { x: (box.left + box.right) / 2, y: (box.top + box.bottom) / 2, "text-anchor": "middle" }, "nothing was measured"),
       (points.length ? scale.ticks : []).map((tick) => h("g", { key: `y${tick}`, class: "tick" },
         h("line", { x1: box.left, x2: box.right, y1: y(tick), y2: y(tick) }),
         h("text", { x: box.left - 8, y: y(tick) + 4, "text-anchor": "end" }, value(tick).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "")))),
@@ -117,7 +117,7 @@ export function timeline(run, metric, { now, end, start, redraw }) {
         h("text", { x: x(zero + s), y: height - 5, "text-anchor": s === 0 ? "start" : "middle" }, label))),
       h("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
       h("line", { class: "axis", x1: box.left, x2: box.right, y1: lanes[1] + 11, y2: lanes[1] + 11 }),
-      run.marks.filter((m) => ["preempted", "resumed"].includes(m.type)).map((m) =>
+      run.marks.filter((m) => ["preempted", "interrupted", "resumed"].includes(m.type)).map((m) =>
         h("line", { key: `v${m.at}${m.type}`, class: `when ${m.type}`, x1: x(m.at), x2: x(m.at), y1: box.top, y2: lanes[1] - 6 })),
       paths(run, points, metric, x, y),
       run.marks.filter((m) => SHAPES[m.type]).map((m) =>
