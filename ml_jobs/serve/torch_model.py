@@ -57,6 +57,7 @@ def _derived(name: str, logits: torch.Tensor, *, alone: bool) -> torch.Tensor:
 def load(folder: Path, model: ModelFile) -> TorchPredictor:
     """One thread: the requests of other processes want the cores, and small batches gain nothing from more."""
     torch.set_num_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # golden answers are full FP32
     path = folder / model.weights
     try:
         module = architecture(model.architecture.entry)(**model.architecture.params)

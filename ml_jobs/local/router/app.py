@@ -115,12 +115,10 @@ class Router:
 
     def _shown(self) -> dict[str, Any]:
         in_flight, limit = self.backends.in_flight(), self.limits.current()
-        shown = self.routes.model_dump(mode="json")
-        for route in shown["releases"].values():
-            route["in_flight"] = in_flight.get(route["url"], 0)
         return {
             "endpoint": self.endpoint,
-            **shown,
+            **self.routes.model_dump(mode="json"),
+            "in_flight": {name: in_flight.get(route.url, 0) for name, route in self.routes.releases.items()},
             "draining": self.backends.draining(),
             "held": {"is_stopped": limit.is_stopped, "route_to": limit.route_to, "reason": limit.reason},
             "note": self.note.removeprefix(": "),

@@ -121,6 +121,7 @@ class Proxy:
             pin=asked.header(PIN),
             version=asked.version(),
             limit=self.limits.current(),
+            is_prediction=asked.method == "POST",
         )
         return table, target
 

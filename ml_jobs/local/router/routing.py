@@ -107,12 +107,18 @@ class Table:
         self._owed = {target.name: 0.0 for target in self.shadows}
 
     def choose(
-        self, *, key: str | None = None, pin: str | None = None, version: str | None = None, limit: Limit = NO_LIMIT
+        self,
+        *,
+        key: str | None = None,
+        pin: str | None = None,
+        version: str | None = None,
+        limit: Limit = NO_LIMIT,
+        is_prediction: bool = True,
     ) -> Target:
         """The release that answers. Raises NoRelease.
 
         In this order: what a hold says, the release that the request names, the version that its path names, its key,
-        the weights.
+        the weights. Questions about the model take no turn from the predictions: the heaviest release answers them.
         """
         if limit.is_stopped:
             raise NoRelease(503, f"the endpoint is held at zero: {limit.reason}. Ask who set the hold to lift it.")
@@ -128,8 +134,11 @@ class Table:
             same = [target for target in self.targets.values() if str(target.version) == version]
             if same:
                 return max(same, key=lambda target: target.weight_percent)
-        name = rendezvous(key, self.weights) if key and self.mode == "sticky" else self._turns.next()
-        return self.targets[name]
+        if key and self.mode == "sticky":
+            return self.targets[rendezvous(key, self.weights)]
+        if not is_prediction:
+            return max(self.targets.values(), key=lambda target: target.weight_percent)
+        return self.targets[self._turns.next()]
 
     def _held(self, limit: Limit) -> Target:
         target = self.targets.get(limit.route_to or "")

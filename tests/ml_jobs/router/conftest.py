@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "serve"))
 
+from router_house import RunningRouter
 from serving_house import House
 
 
@@ -20,7 +21,8 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 @pytest.fixture(scope="package")
-def shared_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRouter]:
+    """One router for all tests that don't end it; each puts its own routes."""
     house = House(Path(tmp_path_factory.mktemp("stack")))
-    yield house
+    yield RunningRouter(house, max_body_bytes=100_000, timeout_s=1.5)
     house.close()

@@ -45,7 +45,8 @@ class StandIn:
         self.seen.append({"path": request.url.path, "headers": dict(request.headers), "body": body})
         await asyncio.sleep(self.delay_s)
         output = {"name": "label", "datatype": "INT64", "shape": [1], "data": [self.label]}
-        return JSONResponse({"model_name": "toy", "outputs": [output]}, headers={"x-own": "kept"})
+        inputs = [{"name": "pixels", "datatype": "FP32", "shape": [-1, 64]}]
+        return JSONResponse({"model_name": "toy", "inputs": inputs, "outputs": [output]}, headers={"x-own": "kept"})
 
     async def stream(self, request: Request) -> Response:
         async def chunks() -> Any:

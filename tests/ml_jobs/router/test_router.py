@@ -11,18 +11,13 @@ from pathlib import Path
 
 import pytest
 from router_house import INFER, RunningRouter, StandIn
-from serving_house import House, eventually, stop
+from serving_house import eventually, stop
 
 from catalog.errors import SkywrightError
 from ml_jobs.audit import audit
 from ml_jobs.holds import Effect, Holds
 from ml_jobs.identity import Role
 from ml_jobs.local.router.routes import Routes, RoutesFile
-
-
-@pytest.fixture(scope="module")
-def running(shared_house: House) -> RunningRouter:
-    return RunningRouter(shared_house, max_body_bytes=100_000, timeout_s=1.5)
 
 
 @pytest.fixture

@@ -103,6 +103,15 @@ def test_nothing_released_is_503():
     assert error.value.status == 503
 
 
+def test_questions_about_the_model_take_no_turn_from_the_predictions():
+    routes = table(stable=(90, 0), canary=(10, 0))
+    taken = []
+    for _ in range(100):
+        assert routes.choose(is_prediction=False).name == "stable"
+        taken.append(routes.choose().name)
+    assert taken.count("canary") == 10
+
+
 def test_key_is_ignored_where_routing_goes_by_weight():
     routes = table(stable=(50, 0), canary=(50, 0))
     assert {routes.choose(key="one").name for _ in range(4)} == {"stable", "canary"}

@@ -26,6 +26,7 @@ class Traffic:
     url: str
     token: str
     taken: list[tuple[float, int, str | None]] = field(default_factory=list)
+    """(when it was sent, status, release), in the order of the answers."""
     is_over: bool = False
     seconds: float = 0
 
@@ -35,13 +36,14 @@ class Traffic:
         async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=30)) as session:
 
             async def one() -> None:
+                sent_at = time.monotonic()
                 try:
                     async with session.post(self.url + INFER, data=body) as response:
                         answer = await response.json()
                         status = response.status if "outputs" in answer else 0
-                        self.taken.append((time.monotonic(), status, response.headers.get("x-skywright-release")))
+                        self.taken.append((sent_at, status, response.headers.get("x-skywright-release")))
                 except (aiohttp.ClientError, TimeoutError) as error:
-                    self.taken.append((time.monotonic(), 0, repr(error)))
+                    self.taken.append((sent_at, 0, repr(error)))
 
             began, sent, asked = time.monotonic(), 0, []
             while not self.is_over:
@@ -68,13 +70,14 @@ async def test_200_predictions_a_second_flow_while_releases_change_and_none_fail
         answer = await asyncio.to_thread(router.put, releases)
         assert answer.status_code == 200, answer.text
 
-    async def until(count: int) -> None:
-        """Let that many more requests be answered."""
-        aim = len(traffic.taken) + count
-        deadline = time.monotonic() + 60
-        while len(traffic.taken) < aim:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.01)
+    async def answered(count: int) -> Counter[str | None]:
+        """Who answered the next `count` requests that are sent from now on."""
+        now = time.monotonic()
+        deadline = now + 120
+        while len(since := [release for sent_at, _, release in traffic.taken if sent_at >= now]) < count:
+            assert time.monotonic() < deadline, f"{len(since)} of {count} requests answered in 120 s"
+            await asyncio.sleep(0.1)
+        return Counter(since)
 
     async def drained(process: Any) -> None:
         process.terminate()
@@ -83,32 +86,25 @@ async def test_200_predictions_a_second_flow_while_releases_change_and_none_fail
     await route(stable=(stable, 1, 100))
     traffic = Traffic(router.url, house.token(Role.VIEWER))
     flowing = asyncio.create_task(traffic.run())
-    await until(200)
-    assert {release for _, _, release in traffic.taken} == {"stable"}
+    assert set(await answered(200)) == {"stable"}
 
     canary, canary_process = house.server("canary", second)
     await asyncio.to_thread(ready, canary)
     await route(stable=(stable, 1, 90), canary=(canary, 2, 10))
-    before = len(traffic.taken)
-    await until(600)
-    shares = Counter(release for _, _, release in traffic.taken[before:])
-    assert (
-        abs(100 * shares["canary"] / shares.total() - 10) < 2
-    )  # those in flight at the change belong to the old shares
+    shares = await answered(600)
+    assert abs(100 * shares["canary"] / shares.total() - 10) < 1  # requests sent before it take some of the turns
 
     await route(stable=(stable, 1, 0), canary=(canary, 2, 100))
-    await until(200)
+    assert set(await answered(200)) == {"canary"}
     await route(canary=(canary, 2, 100))
     await drained(stable_process)
-    await until(200)
+    assert set(await answered(200)) == {"canary"}
 
     back, _ = house.server("stable-again", first)
     await asyncio.to_thread(ready, back)
     await route(stable=(back, 1, 100))
     await drained(canary_process)
-    before = len(traffic.taken)
-    await until(400)
-    assert {release for _, _, release in traffic.taken[before + 50 :]} == {"stable"}
+    assert set(await answered(400)) == {"stable"}
 
     traffic.is_over = True
     await flowing
@@ -117,4 +113,4 @@ async def test_200_predictions_a_second_flow_while_releases_change_and_none_fail
 
 
 def ready(url: str) -> None:
-    eventually(f"{url} is ready", answers(f"{url}/v2/health/ready"))
+    eventually(f"{url} is ready", answers(f"{url}/v2/health/ready"), 120)
