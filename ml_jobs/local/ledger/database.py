@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 import time
 from pathlib import Path
 
 from catalog.errors import SkywrightError
+from ml_jobs.local.ledger.telling import tell
 
 
 def connect(path: Path, schema: str) -> tuple[sqlite3.Connection, bool]:
@@ -28,7 +28,7 @@ def connect(path: Path, schema: str) -> tuple[sqlite3.Connection, bool]:
             path.rename(aside)
             for suffix in ("-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
-            sys.stderr.write(f"warning: {path} is damaged ({error}); it was moved to {aside.name} and is made anew\n")
+            tell(f"warning: {path} is damaged ({error}); it was moved to {aside.name} and is made anew")
             return _open(path, schema), True
     except (OSError, sqlite3.OperationalError) as error:
         raise SkywrightError(f"{path} can't be opened: {error}", "Free the disk or mend the folder's rights.") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from ml_jobs.local.ledger.settings import LedgerSettings
 from ml_jobs.local.ledger.sources import SERVERS, SlotReader, Source, enforce_zero, meter_servers
 from ml_jobs.local.ledger.store import Store
 from ml_jobs.local.ledger.supervisor import Program, Supervisor
+from ml_jobs.local.ledger.telling import tell
 from ml_jobs.local.process import ServiceConfig
 
 
@@ -206,7 +206,7 @@ class Ledger:
                 before=before, after=after,
             )  # fmt: skip
         except SkywrightError as error:
-            sys.stderr.write(f"error: {error}\n")
+            tell(f"error: {error}")
 
     def close(self) -> None:
         self._slots.close()

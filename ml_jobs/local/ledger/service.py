@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -28,6 +27,7 @@ from ml_jobs.identity import ANYBODY, Role
 from ml_jobs.local.access import Access, Rule, health
 from ml_jobs.local.ledger.engine import Ledger, NoSuchHold
 from ml_jobs.local.ledger.settings import LedgerSettings
+from ml_jobs.local.ledger.telling import tell
 from ml_jobs.local.process import ServiceConfig, serve
 
 RULES: tuple[Rule, ...] = (
@@ -178,5 +178,5 @@ async def _storage(_: Request, error: Exception) -> Response:
 def start(config: ServiceConfig) -> None:
     settings: Any = LedgerSettings.read(config.settings, where=f"{config.name}: settings")
     ledger = Ledger(config, settings)
-    sys.stderr.write(f"ledger: limit ${settings.monthly_limit_usd:g} a month, {len(settings.steps)} steps\n")
+    tell(f"ledger: limit ${settings.monthly_limit_usd:g} a month, {len(settings.steps)} steps")
     serve(config, build(config, ledger))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -16,6 +15,7 @@ from ml_jobs.holds import Hold
 from ml_jobs.identity import read_token
 from ml_jobs.local.ledger.store import SlotUse, Store
 from ml_jobs.local.ledger.supervisor import Program, Supervisor
+from ml_jobs.local.ledger.telling import tell
 from ml_jobs.local.process import ServiceConfig
 
 SERVERS = "server-"
@@ -47,7 +47,7 @@ class Source:
         if is_ok != self.is_ok or self.since is None:
             self.since = now
             if not is_ok or not self.is_ok:
-                sys.stderr.write(f"{self.name}: {'answers again' if is_ok else f'away: {why}'}\n")
+                tell(f"{self.name}: {'answers again' if is_ok else f'away: {why}'}")
         self.is_ok, self.why = is_ok, why
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ import httpx
 
 from catalog.errors import SkywrightError
 from ml_jobs.identity import read_token
+from ml_jobs.local.ledger.telling import tell
 from ml_jobs.local.monitor.settings import MonitorSettings
 from ml_jobs.local.monitor.store import Store
 
@@ -39,7 +39,7 @@ class AlarmLog:
             with open(self.path, "a") as file:
                 file.write(json.dumps(news, sort_keys=True) + "\n")
         except OSError as error:
-            sys.stderr.write(f"error: {self.path} can't be written: {error.strerror}\n")
+            tell(f"error: {self.path} can't be written: {error.strerror}")
 
 
 class Webhook:
@@ -122,5 +122,5 @@ class Webhook:
 
     def _tell(self, why: str | None) -> None:
         if why != self.why:
-            sys.stderr.write(f"webhook at {self._host}: {why or 'takes alarms again'}\n")
+            tell(f"webhook at {self._host}: {why or 'takes alarms again'}")
         self.why = why

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -27,6 +26,7 @@ from ml_jobs.identity import ANYBODY
 from ml_jobs.local import page
 from ml_jobs.local.access import Access, Rule, health
 from ml_jobs.local.ledger.database import is_damage
+from ml_jobs.local.ledger.telling import tell
 from ml_jobs.local.monitor.notify import AlarmLog, Webhook
 from ml_jobs.local.monitor.scrape import Scraper
 from ml_jobs.local.monitor.settings import MonitorSettings
@@ -84,7 +84,7 @@ class Monitor:
     def _tell(self, trouble: str | None) -> None:
         if trouble != self.trouble:
             text = f"error: {self.store.path} can't be used: {trouble}" if trouble else "the store works again"
-            sys.stderr.write(text + "\n")
+            tell(text)
         self.trouble = trouble
 
     def alarms(self) -> dict[str, Any]:
@@ -179,5 +179,5 @@ async def _storage(_: Request, error: Exception) -> Response:
 def start(config: ServiceConfig) -> None:
     settings = MonitorSettings.read(config.settings, where=f"{config.name}: settings")
     monitor = Monitor(config, settings)
-    sys.stderr.write(f"monitor: {len(settings.alerts)} rules, every {settings.scrape_s:g} s\n")
+    tell(f"monitor: {len(settings.alerts)} rules, every {settings.scrape_s:g} s")
     serve(config, build(config, monitor))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -123,6 +124,10 @@ class LocalStack:
             return httpx.get(f"{self.url(name)}/healthz").is_success
 
         eventually(answers, what=f"{name} answers")
+
+    def limit_files(self, name: str, size: int = resource.RLIM_INFINITY) -> None:
+        """What a full disk does to a process: no file of its own grows beyond `size` bytes."""
+        resource.prlimit(self.processes[name].pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def kill(self, name: str, sig: int = signal.SIGKILL) -> int:
         process = self.processes.pop(name)

@@ -288,6 +288,26 @@ def test_a_damaged_file_is_moved_aside_and_rebuilt(stack: LocalStack, scheduler:
         assert list(database.parent.glob("ledger.db.corrupt-*"))
 
 
+def test_a_full_disk_is_told_and_nothing_is_lost(stack: LocalStack, scheduler: Scheduler) -> None:
+    scheduler.use(10)
+    with serving(scheduler.app) as url:
+        stack.start("ledger", settings(), {"scheduler": url})
+        eventually(lambda: stack.ask("ledger", "/budget").json()["spent_usd"] == pytest.approx(10, abs=0.01))
+        stack.limit_files("ledger", 1)
+        scheduler.use(75)
+        told = eventually(
+            lambda: (s := stack.ask("ledger", "/budget").json()["sources"]["storage"])["state"] == "away" and s["why"],
+            what="the disk is full",
+        )
+        assert "ledger.db can't be used" in told
+        asked = {"effect": "block_new", "reason": "by hand"}
+        refused = stack.ask("ledger", "/holds", method="POST", body=asked, role=Role.ADMIN)
+        assert (refused.status_code, "Free the disk" in refused.json()["error"]) == (503, True)
+        stack.limit_files("ledger")
+        eventually(lambda: effects(stack) == ["block_new"], what="the step of 80 %")
+    assert "Traceback" not in stack.log("ledger")
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

@@ -211,6 +211,21 @@ def test_unreadable_metrics_and_damaged_files_are_told_in_one_line(stack: LocalS
     assert list(database.parent.glob("monitor.db.corrupt-*"))
 
 
+def test_a_full_disk_is_told_once_and_the_watch_goes_on(stack: LocalStack) -> None:
+    peer = Peer()
+    with serving(peer.app) as url:
+        stack.start("monitor", settings(SPEND), {"ledger": url})
+        eventually(lambda: is_up(stack, "ledger"), what="a scrape")
+        stack.limit_files("monitor", 20_000)
+        eventually(lambda: body(stack)["trouble"], what="the disk is full")
+        peer.spend.set(2)
+        stack.limit_files("monitor")
+        eventually(lambda: status(stack, "spend-high") == "firing", what="it fires after all")
+        assert body(stack)["trouble"] is None
+    assert stack.log("monitor").count("can't be used") == 1
+    assert "Traceback" not in stack.log("monitor")
+
+
 def test_a_rule_that_is_taken_away_clears_and_an_impossible_one_says_why(stack: LocalStack) -> None:
     peer = Peer()
     peer.spend.set(2)
