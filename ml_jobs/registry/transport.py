@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from catalog.errors import SkywrightError
+from catalog.errors import SkywrightError, UserError
 from ml_jobs.identity import Refused
 from ml_jobs.registry.record import finite
 
@@ -20,8 +20,12 @@ class Away(SkywrightError):
     """The registry doesn't answer."""
 
 
-class Rejected(SkywrightError):
-    """The registry answers that it won't. `status` is HTTP's; `details` the whole answer."""
+class Failed(SkywrightError):
+    """The registry can't do it now: its disk is full, say. The same request may succeed later."""
+
+
+class Rejected(UserError):
+    """What was asked is wrong, and stays wrong. `status` is HTTP's; `details` the whole answer."""
 
     def __init__(self, what: str, status: int, details: dict[str, Any]) -> None:
         super().__init__(what)
@@ -44,7 +48,7 @@ class Transport:
     def send(self, method: str, path: str, body: dict[str, Any] | None = None, *, repeat: bool = True) -> Any:
         """The answer's JSON. `repeat`: sending it twice does no harm.
 
-        Raises Refused (401, 403), Rejected (any other status that is an error) or Away.
+        Raises Refused (401, 403), Rejected (any other 4xx), Failed (5xx) or Away.
         """
         content = None if body is None else json.dumps(finite(body), default=str)
         failure = ""
@@ -76,6 +80,8 @@ def _result(answer: httpx.Response) -> Any:
     text, details = _message(answer)
     if answer.status_code in (401, 403):
         raise Refused(text)
+    if answer.is_server_error:
+        raise Failed(text)
     raise Rejected(text, answer.status_code, details)
 
 

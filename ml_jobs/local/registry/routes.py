@@ -20,7 +20,7 @@ from ml_jobs.contract import Release
 from ml_jobs.identity import Refused
 from ml_jobs.local.access import health
 from ml_jobs.local.process import ServiceConfig
-from ml_jobs.local.registry.store import Conflict, Registration, Store
+from ml_jobs.local.registry.store import Conflict, Registration, Starting, Store
 from ml_jobs.registry.approval import Approval
 from ml_jobs.registry.record import Damaged, Unknown
 
@@ -32,7 +32,8 @@ _STATUS: tuple[tuple[type[SkywrightError], int], ...] = (
     (Damaged, 409),
     (Refused, 403),
     (UserError, 400),
-    (SkywrightError, 503),
+    (Starting, 503),
+    (SkywrightError, 507),
 )
 
 
@@ -116,7 +117,7 @@ async def _answer(
         code = next(code for kind, code in _STATUS if isinstance(error, kind))
         return JSONResponse({"error": str(error)}, code)
     except (OSError, sqlite3.Error) as error:
-        return JSONResponse({"error": f"the registry can't write: {error}. Free the disk or mend its rights."}, 503)
+        return JSONResponse({"error": f"the registry can't write: {error}. Free the disk or mend its rights."}, 507)
     except Exception as error:  # MLflow's stores raise their own kinds when the disk is full or read-only
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         sys.stderr.write(f"registry: {type(error).__name__}: {reason}\n")

@@ -15,6 +15,7 @@ from catalog.errors import SkywrightError, UserError
 from ml_jobs import audit
 from ml_jobs.contract import Record, Release, Sha256
 from ml_jobs.identity import Caller, Refused
+from ml_jobs.local.registry import decided
 from ml_jobs.registry import approval as approvals
 from ml_jobs.registry import artifact
 from ml_jobs.registry.approval import Approval, ApprovalLog, Decision, Entry
@@ -22,12 +23,15 @@ from ml_jobs.registry.compare import compare
 from ml_jobs.registry.record import Damaged, VersionRecord, Versions, finite
 from ml_jobs.registry.release_check import mismatches
 
-APPROVAL_AUDITED = "decide on a version"
 _CLOCK_SKEW_S = 300
 
 
 class Conflict(SkywrightError):
     """What is asked doesn't go with what is registered."""
+
+
+class Starting(SkywrightError):
+    """The tracking database isn't loaded yet: the same request may succeed soon."""
 
 
 class Index(Protocol):
@@ -60,6 +64,7 @@ class Store:
         self.artifacts = artifacts.resolve()
         self.versions = Versions(self.artifacts)
         self._url = self.artifacts.as_uri()
+        self._decided = decided.LastDecisions(self._url)
         self._index = index
         self._key = approver_key
         self._requires_second_person = requires_second_person
@@ -143,14 +148,14 @@ class Store:
                 self._check_decision(asked, signature, record, entries)
             except SkywrightError as error:
                 self._audit(
-                    asked.by, caller, APPROVAL_AUDITED, target, after={"refused_because": str(error)}, outcome="refused"
+                    asked.by, caller, decided.WHAT, target, after={"refused_because": str(error)}, outcome="refused"
                 )
                 raise
             log = ApprovalLog(self.artifacts, asked.model)
             entry = log.append(asked, signature)
             before = approvals.state(entries, asked.version).value
             after = {"decision": asked.decision.value, "hash": entry.hash, "override": asked.override}
-            self._audit(asked.by, caller, APPROVAL_AUDITED, target, before=before, after=after)
+            self._audit(asked.by, caller, decided.WHAT, target, before=before, after=after)
         return _shown(log, entry)
 
     def _check_decision(self, asked: Approval, signature: str, record: VersionRecord, entries: list[Entry]) -> None:
@@ -225,11 +230,7 @@ class Store:
         """The model's proven decisions; also none of those that the audit log knows may be missing at the end."""
         log = ApprovalLog(self.artifacts, model)
         entries = log.entries(self._key)
-        latest = None
-        for line in audit.audit(self._url).entries():
-            is_decision = line.get("what") == APPROVAL_AUDITED and line.get("outcome") == "done"
-            if is_decision and str(line.get("target", "")).rpartition("/")[0] == model:
-                latest = (line.get("after") or {}).get("hash")
+        latest = self._decided.of(model)
         if latest and all(entry.hash != latest for entry in entries):
             raise Damaged(
                 f"{log.log.path} was cut: its last decision is missing",

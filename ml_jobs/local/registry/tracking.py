@@ -15,6 +15,7 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from catalog.errors import SkywrightError
+from ml_jobs.local.registry.store import Starting
 from ml_jobs.registry.record import VersionRecord
 from ml_jobs.registry.runs import EXPERIMENT, JOB_TAG, SHA_TAG, as_param
 
@@ -65,7 +66,7 @@ class Tracking:
         try:
             self._app.result(timeout=LOAD_TIMEOUT_S)
         except NotYet:
-            raise SkywrightError("the registry is still starting", "Try again in a minute.") from None
+            raise Starting("the registry is still starting", "Try again in a minute.") from None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         import asyncio
