@@ -1,7 +1,7 @@
 """A rank's life: find its place, join its peers, call the job's entry, end with an exit code that says what happened.
 
 Runs as `python -m ml_jobs.runtime.main` (one rank), under `torchrun -m ml_jobs.runtime.main`, and as `main()` in a
-process that was forked from a parent which imported `PRELOAD` and started no thread.
+process that was forked from a parent which imported `ml_jobs.runtime.preload` and started no thread.
 """
 
 from __future__ import annotations
@@ -25,21 +25,13 @@ if TYPE_CHECKING:
 EXIT_DONE = 0
 EXIT_FAILED = 1
 
-PRELOAD = (
-    "torch",
-    "torch.distributed",
-    "torch.nn.parallel",
-    "safetensors.torch",
-    "sklearn.datasets",
-    "sklearn.model_selection",
+USED_BY_THREADS = (
     "fsspec.implementations.local",
-    "httpx",
-    "ml_jobs.runtime.main",
-    "ml_jobs.runtime.run",
+    "safetensors.torch",
     "ml_jobs.registry.runs",
-    "ml_jobs.train.digits",
+    "ml_jobs.registry.transport",
 )
-"""What a parent imports before it forks ranks: each is then up in a fraction of a second."""
+"""Some of these draw from Python's generator while they are imported, which may not happen beside the training."""
 
 log = logging.getLogger("ml_jobs.runtime")
 
@@ -115,8 +107,10 @@ def _run(
     from ml_jobs.runtime.state import seed_generators
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import the compiler, 5 s
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else cuBLAS refuses to be deterministic
+    for module in USED_BY_THREADS:
+        importlib.import_module(module)
     seed = job.spec.params.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise UserError(f"params.seed is {seed!r}; allowed: a whole number, 0 or more")

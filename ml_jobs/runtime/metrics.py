@@ -33,6 +33,7 @@ class Tracker:
         self._is_closing = False
         self.sent = 0
         self.dropped = 0
+        self.is_away = False
         self._thread = threading.Thread(target=self._work, name="metrics", daemon=True)
 
     def start(self) -> None:
@@ -45,17 +46,23 @@ class Tracker:
             self._points.append((name, value, step, at))
 
     def close(self, wait_s: float = 2.0) -> None:
-        """Send what is left, for at most `wait_s` seconds; the rest is dropped."""
+        """Send what is left, for at most `wait_s` seconds, less when the registry was away; the rest is dropped."""
         self._is_closing = True
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(wait_s)
+            self._thread.join(min(wait_s, 0.3) if self.is_away else wait_s)
 
     def _work(self) -> None:
         from ml_jobs.registry.runs import Runs
         from ml_jobs.registry.transport import Transport
 
-        transport = Transport(self._url, self._token, timeout_s=TIMEOUT_S)
+        class Once(Transport):
+            """Asks once: what fails is sent with the next batch."""
+
+            def send(self, method: str, path: str, body: dict[str, Any] | None = None, *, repeat: bool = True) -> Any:
+                return super().send(method, path, body, repeat=False)
+
+        transport = Once(self._url, self._token, timeout_s=TIMEOUT_S)
         runs, run_id = Runs(transport), ""
         delay_s, is_warned = EVERY_S, False
         while True:
@@ -67,9 +74,9 @@ class Tracker:
                 while self._points:
                     batch = [self._points.popleft() for _ in range(min(BATCH, len(self._points)))]
                     self._send(runs, run_id, batch)
-                delay_s = EVERY_S
+                delay_s, self.is_away = EVERY_S, False
             except Exception as error:  # whatever a registry does, training goes on
-                delay_s = min(delay_s * 2, SLOWEST_S)
+                delay_s, self.is_away = min(delay_s * 2, SLOWEST_S), True
                 if not is_warned:
                     is_warned = True
                     why = str(error) if isinstance(error, SkywrightError) else f"{type(error).__name__}: {error}"

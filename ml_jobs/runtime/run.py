@@ -36,6 +36,7 @@ from ml_jobs.runtime.metrics import Tracker
 from ml_jobs.runtime.preemption import Notice, Preempted
 from ml_jobs.runtime.sampler import Sampler, Step
 from ml_jobs.runtime.saver import Saver, Tracked
+from ml_jobs.runtime.state import seed_generators
 from ml_jobs.runtime.storage import Folder
 
 log = logging.getLogger(__name__)
@@ -138,6 +139,7 @@ class Run:
             events=self.events,
             account=self.account,
         )
+        seed_generators(int(self.params.get("seed", 0)) + self.rank)  # whatever was imported or drawn on the way here
         yield from self._loop.run()
 
     def log_metrics(self, values: Mapping[str, float]) -> None:
