@@ -46,6 +46,8 @@ class Timeline:
         elif kind == "metrics":
             self._measure(at, event)
         elif kind in MARKS:
+            if kind == "succeeded" and self.counts.get(kind):
+                return  # the run and the scheduler both say it
             self._mark(at, kind, event)
             if kind == "lost":
                 for key in self.lost:

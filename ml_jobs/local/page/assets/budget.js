@@ -26,7 +26,7 @@ export function budget(data) {
       h("div", { class: "forecast", vars: left(forecast || 0) }),
       h("div", { class: `spent ${ratio >= 1 ? "bad" : ratio >= 0.8 ? "warn" : ""}`, vars: left(ratio) }),
       steps.map((s) => h("i", { key: s.percent, class: s.reached_at ? "step reached" : "step", vars: left(s.percent / 100) }))),
-      h("div", { class: "scale", "aria-hidden": "true" }, steps.map((s) => h("span", { key: s.percent, vars: left(s.percent / 100) }, number(s.percent))), h("em", {}, "%"))),
+      h("div", { class: "scale", "aria-hidden": "true" }, steps.map((s) => h("span", { key: s.percent, vars: left(s.percent / 100) }, `${number(s.percent)}%`)))),
     h("p", { class: "dim" }, ratio == null ? null : `${percent(ratio)} spent`, forecast != null ? `, ${usd(b.forecast_usd)} expected at the month's end` : "",
       next ? `. Next at ${number(next.percent)}\u00a0%: ${effect(next.effect)}.` : "."),
     h("ul", { class: "steps", "aria-label": "Budget steps" }, steps.map((s) => h("li", { key: s.percent, class: s.reached_at ? "reached" : null },

@@ -11,6 +11,7 @@ export function h(tag, props, ...children) {
 /** Make `parent` hold exactly `children`. */
 export function patch(parent, children) {
   const wanted = [children].flat(Infinity).filter((c) => c != null && c !== false);
+  apart(wanted);
   const keys = new Set(wanted.map((c) => c.props?.key).filter((key) => key != null));
   const keyed = new Map();
   for (const node of [...parent.childNodes]) {
@@ -36,6 +37,17 @@ export function patch(parent, children) {
     const next = at.nextSibling;
     at.remove();
     at = next;
+  }
+}
+
+/** Two of one key in a list are told apart, so that each has its own node. */
+function apart(wanted) {
+  const seen = new Map();
+  for (const { props } of wanted) {
+    if (props?.key == null) continue;
+    const times = seen.get(props.key) || 0;
+    seen.set(props.key, times + 1);
+    if (times) props.key = `${props.key} (${times})`;
   }
 }
 

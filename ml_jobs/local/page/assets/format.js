@@ -13,7 +13,8 @@ export function value(v) {
   const size = Math.abs(v);
   if (size === 0) return "0";
   if (size >= 1000) return number(v);
-  if (size < 0.0005) return v.toExponential(1);
+  if (size < 1e-6) return v.toExponential(1);
+  if (size < 0.01) return v.toLocaleString("en-US", { maximumSignificantDigits: 3 });
   return number(v, size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : size >= 0.1 ? 3 : 4);
 }
 

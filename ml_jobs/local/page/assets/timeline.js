@@ -14,6 +14,7 @@ const SHAPES = {
   registered: "M0-6L6 0L0 6L-6 0Z", succeeded: "M-5.5 0L-1.5 4L5.5-4.5", failed: "M-4.5-4.5L4.5 4.5M4.5-4.5L-4.5 4.5", stopped: "M-4.5-4.5H4.5V4.5H-4.5Z",
 };
 const LEGEND = ["checkpoint", "notice", "preempted", "interrupted", "resumed", "registered"];
+const ENDS = new Set(["succeeded", "failed", "stopped"]); // drawn behind the line's end, where others crowd
 const cursor = { run: null, id: null };
 
 function detail(mark) {
@@ -51,7 +52,7 @@ export function timeline(run, metric, { now, end, start, redraw }) {
   const holder = document.querySelector("#run .chosen");
   const width = Math.max(260, Math.floor((holder?.clientWidth || 900)));
   const tall = width > 620;
-  const box = { left: 46, right: width - 14, top: 26, bottom: tall ? 236 : 186 };
+  const box = { left: 46, right: width - 24, top: 26, bottom: tall ? 236 : 186 };
   const lanes = [box.bottom + 18, box.bottom + 38];
   const height = box.bottom + 72;
   const points = run.points.filter((point) => point.values[metric] != null);
@@ -121,7 +122,7 @@ export function timeline(run, metric, { now, end, start, redraw }) {
         h("line", { key: `v${m.at}${m.type}`, class: `when ${m.type}`, x1: x(m.at), x2: x(m.at), y1: box.top, y2: lanes[1] - 6 })),
       paths(run, points, metric, x, y),
       run.marks.filter((m) => SHAPES[m.type]).map((m) =>
-        h("path", { key: `s${m.at}${m.type}`, class: `mark ${m.type}`, d: SHAPES[m.type], transform: `translate(${x(m.at).toFixed(1)} ${lanes[m.type === "checkpoint" ? 0 : 1]})` })),
+        h("path", { key: `s${m.at}${m.type}`, class: `mark ${m.type}`, d: SHAPES[m.type], transform: `translate(${(x(m.at) + (ENDS.has(m.type) ? 14 : 0)).toFixed(1)} ${lanes[m.type === "checkpoint" ? 0 : 1]})` })),
       here ? h("g", { class: "cursor", key: "cursor" },
         h("line", { x1: x(here.at), x2: x(here.at), y1: box.top, y2: lanes[1] + 11 }),
         here.point ? h("circle", { cx: x(here.at), cy: y(here.point.values[metric]), r: 4.5 }) : null) : null),
