@@ -20,6 +20,7 @@ config:
   skywright:cloud: local
   skywright:environment: dev
   skywright:owner: demo
+  skywright:cost_center: demo
   skywright:training:
     spot_fallback_s: 20
     pools:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
@@ -11,7 +12,15 @@ from infra.cli import render
 from infra.cli.stack import JsonOption, StackOption, project_dir, stack_file
 
 
-def up(stack: StackOption = "local", as_json: JsonOption = False) -> None:
+CHANGED = re.compile(r"^ ?[-+~]{1,2} .*(created|updated|deleted|replaced|failed)|error|\[mandatory\]")
+"""Lines of the engine that tell of a change or a refusal; the rest is for --verbose."""
+
+
+def up(
+    stack: StackOption = "local",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="every line of the engine")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Bring the stack to what its file declares. Holds that stand are shown, never lifted."""
     from infra.engine.run import Engine
     from infra.settings import from_file
@@ -19,12 +28,12 @@ def up(stack: StackOption = "local", as_json: JsonOption = False) -> None:
     from_file(stack_file(stack))  # mistakes before the engine starts
     engine = Engine(project_dir(), stack)
     engine.ensure_stack()
-    engine.up(on_line=None if as_json else lambda line: render.say(f"  {line}", style="dim"))
-    outputs = engine.outputs()
+    outcome = engine.up(on_line=None if as_json else lambda line: _show(line, verbose))
     if as_json:
-        render.emit(outputs)
+        render.emit(engine.outputs())
         return
-    render.say(f"stack {stack} is up", style="bold")
+    counts = ", ".join(f"{count} {_DONE.get(op, op)}" for op, count in sorted(outcome.changes.items()))
+    render.say(f"stack {stack} is up in {outcome.duration_s:.0f} s: {counts}", style="bold")
     render.next_step(f"skywright train digits -s {stack} · skywright page -s {stack}")
 
 
@@ -43,10 +52,18 @@ def down(
         except typer.Abort:
             raise UserError("nothing was destroyed", f"To go on: skywright down -s {stack} --yes") from None
     engine = Engine(project_dir(), stack)
-    engine.destroy(on_line=lambda line: render.say(f"  {line}", style="dim"))
+    engine.destroy(on_line=lambda line: _show(line, False))
     kept = "its data stays" if settings.storage.retain_data else "its data is gone too"
     render.say(f"stack {stack} is down; {kept}", style="bold")
     render.next_step(f"skywright up -s {stack}")
+
+
+_DONE = {"same": "unchanged", "create": "created", "update": "updated", "delete": "deleted", "replace": "replaced"}
+
+
+def _show(line: str, verbose: bool) -> None:
+    if verbose or CHANGED.search(line):
+        render.say(f"  {line.strip()}", style="dim")
 
 
 def register(app: typer.Typer) -> None:
