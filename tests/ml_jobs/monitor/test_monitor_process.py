@@ -102,6 +102,7 @@ def test_an_alarm_fires_calls_once_and_clears(stack: LocalStack, hook_settings: 
         peer.spend.set(0.93)
         eventually(lambda: status(stack, "spend-high") == "firing", what="it fires")
         eventually(lambda: len(hook.news) == 1, what="the webhook takes it")
+        eventually(lambda: body(stack)["webhook"]["waiting"] == 0, what="and that is noted")
         stack.kill("monitor")
         stack.run("monitor")  # what fires is not told again
         asked = body(stack)["now"]
