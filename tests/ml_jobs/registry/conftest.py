@@ -22,7 +22,7 @@ from ml_jobs.local import keys
 from ml_jobs.registry.client import Registry
 
 STACK = "test"
-START_S = 60
+START_S = 120
 
 
 def free_port() -> int:
@@ -40,7 +40,7 @@ class Server:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     start_s: float = 0
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, trust_env=False, verify=False))
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=150, trust_env=False, verify=False))
 
     def __post_init__(self) -> None:
         keys.ensure(self.root, STACK)
@@ -122,13 +122,13 @@ class Server:
     def stop(self, sig: int = signal.SIGTERM) -> None:
         if self.process and self.process.poll() is None:
             os.kill(self.process.pid, sig)
-            self.process.wait(timeout=20)
+            self.process.wait(timeout=60)
 
     def token(self, role: Role) -> str:
         return (self.root / "identity" / "tokens" / f"{role.value}.token").read_text()
 
     def client(self, role: Role) -> Registry:
-        return Registry(self.url, self.token(role))
+        return Registry(self.url, self.token(role), timeout_s=150)
 
     @property
     def approver_key(self) -> bytes:

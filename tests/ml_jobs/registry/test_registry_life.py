@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sqlite3
 import threading
@@ -14,7 +15,7 @@ import pytest
 from catalog.errors import SkywrightError
 from ml_jobs.identity import Role
 from ml_jobs.local.registry import database
-from ml_jobs.registry.transport import Away
+from ml_jobs.registry.transport import Away, Failed
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -59,9 +60,9 @@ def test_sigkill_in_the_middle_of_registrations_loses_nothing_that_was_answered(
 
     writer = threading.Thread(target=register_until_it_dies)
     writer.start()
-    assert enough.wait(60)
+    assert enough.wait(150)
     own.stop(signal.SIGKILL)
-    writer.join(60)
+    writer.join(150)
     own.start()
     client = own.client(Role.VIEWER)
     known = {version["job"]: version["version"] for version in client.versions("kept")}
@@ -167,7 +168,25 @@ def test_a_start_that_cannot_succeed_ends_with_one_line(
         (mine.root / "identity" / "approver.pub").unlink()
     else:
         mine.port = server.port
-    assert mine.launch().wait(timeout=60) != 0
+    assert mine.launch().wait(timeout=120) != 0
     assert message in mine.log
     assert "Traceback" not in mine.log
     assert len(mine.log.strip().splitlines()) == 1
+
+
+def test_a_disk_that_fills_up_while_it_runs_is_one_line_and_loses_nothing(own: Server) -> None:
+    """Runs after the tests above, on their registry."""
+    url = own.write_artifact("kept", "kept-full")
+    client = own.client(Role.TRAINER)
+    before = own.client(Role.VIEWER).versions("kept")
+    assert own.process is not None
+    _, hard = resource.prlimit(own.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(own.process.pid, resource.RLIMIT_FSIZE, (1, hard))  # every write fails as on a full disk
+    try:
+        with pytest.raises(Failed, match="the registry") as error:
+            client.register(url, model="kept", job="kept-full", by="ann")
+        assert "\n" not in str(error.value)
+    finally:
+        resource.prlimit(own.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    assert own.client(Role.VIEWER).versions("kept") == before
+    assert client.register(url, model="kept", job="kept-full", by="ann") == len(before) + 1
