@@ -1,0 +1,5 @@
+"""Fixtures: real ranks."""
+
+from ranks import job, nursery
+
+__all__ = ["job", "nursery"]
