@@ -43,6 +43,7 @@ class Monitoring(contract.Monitoring):
                 "webhook_url": spec.webhook_url,
                 "webhook_token_file": token_file,
                 "scrape_s": local_settings(self.ctx).scrape_s,
+                "retention_days": spec.log_retention_days,
             },
         )  # fmt: skip
         monitor = Service(

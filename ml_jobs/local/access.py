@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from catalog.errors import SkywrightError
 from ml_jobs import audit
-from ml_jobs.identity import Refused, Role, verify
+from ml_jobs.identity import Caller, Refused, Role, verify
 from ml_jobs.local.process import ServiceConfig
+from ml_jobs.local.telling import tell
 
 Rule = tuple[str, str, Iterable[Role] | None]
 """(methods as `GET|HEAD` or `*`, path as a regular expression, roles; None: nobody needs a token)."""
@@ -31,6 +31,7 @@ class Access:
             for methods, path, roles in rules
         ]
         self.public_key = Path(config.issuer_key).read_bytes()
+        self._known: dict[str, Caller] = {}  # tokens hold until the key is replaced, and with it the process
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,7 +40,7 @@ class Access:
         roles = self._roles(scope["method"], scope["path"])
         if roles is not None:
             try:
-                caller = verify(_bearer(scope), self.public_key, stack=self.config.stack)
+                caller = self._caller(_bearer(scope))
             except Refused as refused:
                 await self._refuse(scope, receive, send, 401, str(refused), "unknown")
                 return
@@ -50,6 +51,16 @@ class Access:
                 return
             scope["caller"] = caller
         await self.app(scope, receive, send)
+
+    def _caller(self, token: str) -> Caller:
+        """A signature costs more than a prediction: each token's is checked once. Refused ones are not remembered."""
+        caller = self._known.get(token)
+        if caller is None:
+            caller = verify(token, self.public_key, stack=self.config.stack)
+            if len(self._known) >= 1024:
+                self._known.clear()
+            self._known[token] = caller
+        return caller
 
     def _roles(self, method: str, path: str) -> frozenset[Role] | None:
         for methods, pattern, roles in self.rules:
@@ -68,7 +79,7 @@ class Access:
                 outcome="refused",
             )
         except SkywrightError as error:
-            sys.stderr.write(f"error: {error}\n")
+            tell(f"error: {error}")
         await JSONResponse({"error": text}, status)(scope, receive, send)
 
 

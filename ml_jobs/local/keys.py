@@ -33,7 +33,7 @@ def ensure(root: Path, stack: str) -> None:
                 write_owner_only(path, mint(private, role, stack=stack).encode())
     except OSError as error:
         raise SkywrightError(
-            f"{error.filename or folder} can't be written: {error.strerror}", "Free the disk or mend the folder's rights."
+            f"{error.filename or folder} can't be written: {error.strerror}", "Free the disk or mend its rights."
         ) from None
 
 

@@ -14,14 +14,14 @@ from catalog.errors import SkywrightError, UserError
 from ml_jobs import audit
 from ml_jobs.holds import Effect, Hold, Holds
 from ml_jobs.identity import Caller
+from ml_jobs.local.database import is_damage
 from ml_jobs.local.ledger import ladder, meter
-from ml_jobs.local.ledger.database import is_damage
 from ml_jobs.local.ledger.settings import LedgerSettings
 from ml_jobs.local.ledger.sources import SERVERS, SlotReader, Source, enforce_zero, meter_servers
 from ml_jobs.local.ledger.store import Store
 from ml_jobs.local.ledger.supervisor import Program, Supervisor
-from ml_jobs.local.ledger.telling import tell
 from ml_jobs.local.process import ServiceConfig
+from ml_jobs.local.telling import tell
 
 
 class NoSuchHold(UserError):

@@ -27,8 +27,8 @@ from ml_jobs.identity import ANYBODY, Role
 from ml_jobs.local.access import Access, Rule, health
 from ml_jobs.local.ledger.engine import Ledger, NoSuchHold
 from ml_jobs.local.ledger.settings import LedgerSettings
-from ml_jobs.local.ledger.telling import tell
 from ml_jobs.local.process import ServiceConfig, serve
+from ml_jobs.local.telling import tell
 
 RULES: tuple[Rule, ...] = (
     ("GET|HEAD", "/healthz", None),

@@ -15,8 +15,8 @@ from ml_jobs.holds import Hold
 from ml_jobs.identity import read_token
 from ml_jobs.local.ledger.store import SlotUse, Store
 from ml_jobs.local.ledger.supervisor import Program, Supervisor
-from ml_jobs.local.ledger.telling import tell
 from ml_jobs.local.process import ServiceConfig
+from ml_jobs.local.telling import tell
 
 SERVERS = "server-"
 

@@ -19,9 +19,9 @@ import httpx
 
 from catalog.errors import SkywrightError
 from ml_jobs.identity import read_token
-from ml_jobs.local.ledger.telling import tell
 from ml_jobs.local.monitor.settings import MonitorSettings
 from ml_jobs.local.monitor.store import Store
+from ml_jobs.local.telling import tell
 
 LONGEST_WAIT_S = 300.0
 GIVE_UP_S = 86_400.0

@@ -25,14 +25,14 @@ from catalog.errors import SkywrightError
 from ml_jobs.identity import ANYBODY
 from ml_jobs.local import page
 from ml_jobs.local.access import Access, Rule, health
-from ml_jobs.local.ledger.database import is_damage
-from ml_jobs.local.ledger.telling import tell
+from ml_jobs.local.database import is_damage
 from ml_jobs.local.monitor.notify import AlarmLog, Webhook
 from ml_jobs.local.monitor.scrape import Scraper
 from ml_jobs.local.monitor.settings import MonitorSettings
 from ml_jobs.local.monitor.store import Store
 from ml_jobs.local.monitor.watch import Watch
 from ml_jobs.local.process import ServiceConfig, serve
+from ml_jobs.local.telling import tell
 
 RULES: tuple[Rule, ...] = (
     ("GET|HEAD", "/healthz", None),

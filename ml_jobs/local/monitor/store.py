@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ml_jobs.local.ledger.database import connect
+from ml_jobs.local.database import connect
 from ml_jobs.local.monitor.folds import Series
 
 FINE_S = 3600.0

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from catalog.errors import SkywrightError
-from ml_jobs.local.ledger.telling import tell
+from ml_jobs.local.telling import tell
 
 
 def connect(path: Path, schema: str) -> tuple[sqlite3.Connection, bool]:
