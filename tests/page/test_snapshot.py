@@ -56,6 +56,7 @@ def test_many_viewers_cost_the_peers_no_more_than_one(busy: Stack) -> None:
         list(pool.map(lambda _: ask(busy), range(40)))
     seconds = time.monotonic() - started
     assert busy.world.asked.count("scheduler/slots") <= seconds + 1
+    assert busy.world.asked.count(f"scheduler/jobs/{world.RUN}/events") <= seconds + 1
 
 
 def test_a_peer_that_hangs_or_is_gone_holds_nothing_up(busy: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
