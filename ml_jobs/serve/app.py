@@ -134,7 +134,7 @@ class _Server:
         loaded = self._need_loaded()
         body = await self._body(request)
         parsed = await _offloaded(len(body), parse_request, body, loaded.signature, max_rows=self.limits.max_rows)
-        outputs, seconds = await self.served.predict(parsed.inputs)
+        outputs, seconds = await self.served.predict(parsed.inputs, parsed.rows)
         self.counts.model_seconds.observe(seconds)
         self.counts.rows.inc(parsed.rows)
         return bytes(
