@@ -22,6 +22,7 @@ import json
 import logging
 import os
 import runpy
+import select
 import shutil
 import signal
 import socket
@@ -166,15 +167,18 @@ def end_with_parent(parent: int) -> None:
 
 
 class Nursery:
-    """A process forked before gRPC starts; it forks a child for each job."""
+    """A process forked before gRPC starts; it forks a child for each job.
 
-    def __init__(self) -> None:
+    Jobs come from the host, through a socket pair, and from attach.py, through a socket named by the engine's pid.
+    """
+
+    def __init__(self, engine_pid: int) -> None:
         self._ours, theirs = socket.socketpair()
         self._lock = threading.Lock()
         host = os.getpid()
         if os.fork() == 0:
             self._ours.close()
-            os._exit(self._serve(theirs, host))
+            os._exit(self._serve(theirs, host, engine_pid))
         theirs.close()
 
     def start(self, job: Job, stdout: int, stderr: int) -> Task:
@@ -188,28 +192,55 @@ class Nursery:
         return Forked(status)
 
     @staticmethod
-    def _serve(requests: socket.socket, host: int) -> int:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    def _serve(requests: socket.socket, host: int, engine_pid: int) -> int:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        listener, path = listen(engine_pid)
+
+        def end(number: int = 0, frame: FrameType | None = None) -> NoReturn:
+            if path is not None:
+                path.unlink(missing_ok=True)
+            os._exit(0)
+
+        signal.signal(signal.SIGINT, end)
+        sources = [requests, listener] if listener is not None else [requests]
         while True:
-            header, descriptors, _, _ = socket.recv_fds(requests, 8, 3)
-            if len(header) < 8 or os.getppid() != host:
-                return 0
-            body = bytearray()
-            while len(body) < int.from_bytes(header, "big"):
-                body += requests.recv(int.from_bytes(header, "big") - len(body))
-            if os.fork() == 0:
-                os._exit(Nursery._child(json.loads(body), requests, *descriptors))
-            for descriptor in descriptors:
-                os.close(descriptor)
+            ready, _, _ = select.select(sources, [], [])
+            descriptors: list[int] = []
+            if requests in ready:
+                if (job := receive(requests, descriptors)) is None or os.getppid() != host:
+                    end()
+                Nursery._fork(job, descriptors, sources)
+            elif listener is not None:
+                guest, _ = listener.accept()
+                with guest, contextlib.suppress(OSError, ValueError):
+                    guest.settimeout(5)
+                    job = receive(guest, descriptors)
+                    if job is not None and job["home"] == os.path.realpath(sys.prefix):
+                        guest.setblocking(True)
+                        Nursery._fork(job, [*descriptors, os.dup(guest.fileno())], [*sources, guest])
+                        descriptors = []
+                for descriptor in descriptors:  # a refused guest's: it waits for us to let go of its output
+                    os.close(descriptor)
 
     @staticmethod
-    def _child(job: Job, requests: socket.socket, stdout: int, stderr: int, status: int) -> int:
-        requests.close()
+    def _fork(job: Job, descriptors: list[int], sources: list[socket.socket]) -> None:
+        if os.fork() == 0:
+            for source in sources:
+                source.close()
+            os._exit(Nursery._child(job, *descriptors))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    @staticmethod
+    def _child(job: Job, stdout: int, stderr: int, status: int) -> int:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        if "module" in job:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        end_with_parent(os.getppid())
+        signal.signal(signal.SIGINT, signal.default_int_handler if "module" in job else signal.SIG_DFL)
+        if "home" in job:
+            # It belongs to the process that asked, not to the host, which the engine may end before.
+            os.setsid()
+            threading.Thread(target=lambda: (os.read(status, 1), os._exit(1)), daemon=True).start()
+        else:
+            end_with_parent(os.getppid())
         os.write(status, f"{os.getpid()}\n".encode())
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
@@ -223,6 +254,38 @@ class Nursery:
             traceback.print_exc()
         os.write(status, f"{code}\n".encode())
         return code
+
+
+def listen(engine_pid: int) -> tuple[socket.socket | None, Path | None]:
+    """The socket on which attach.py asks (its `meeting_point`), in a folder of this user alone; none if that fails."""
+    path = Path(os.environ.get("TMPDIR") or "/tmp") / f"skywright-host-{os.getuid()}" / f"{engine_pid}.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        owner = path.parent.lstat()
+        if owner.st_uid != os.getuid() or owner.st_mode & 0o077:
+            return None, None
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        listener.listen()
+    except OSError:
+        return None, None
+    return listener, path
+
+
+def receive(channel: socket.socket, descriptors: list[int]) -> Job | None:
+    """One job, and what it may write to; None when the other side is gone."""
+    header, given, _, _ = socket.recv_fds(channel, 8, 3)
+    descriptors += given
+    if len(header) < 8:
+        return None
+    body = bytearray()
+    while len(body) < int.from_bytes(header, "big"):
+        if not (more := channel.recv(int.from_bytes(header, "big") - len(body))):
+            return None
+        body += more
+    job: Job = json.loads(body)
+    return job
 
 
 class Forked:
@@ -283,7 +346,7 @@ def serve(engine: str) -> NoReturn:
     import pulumi  # noqa: F401  (before the fork: every child has it then)
 
     parent = os.getppid()
-    nursery = Nursery()
+    nursery = Nursery(parent)
     end_with_parent(parent)
 
     import grpc  # type: ignore[import-untyped]

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 HOST = Path(__file__).with_name("host.py")
+ATTACH = Path(__file__).with_name("attach.py")
 
 # POSIX sh, because it runs before any interpreter is known. The engine starts it in the project's program folder; a
 # `virtualenv` is relative to the project's root, so the search goes upwards, the nearest folder winning. PATH is never
@@ -44,16 +45,21 @@ if ! find_python; then
     echo "no Python environment for $(pwd): no .venv there or above; run 'make install' in the project" >&2
     exit 1
 fi
-exec "$python" -u "$here/host.py" COMMAND "$@"
+exec "$python" COMMAND "$@"
 """
 
-COMMANDS = {"pulumi-language-python": "serve", "pulumi-resource-pulumi-python": "dynamic"}
-"""Executable -> what host.py does. Policy packs need none of their own: they run through the language host."""
+COMMANDS = {
+    "pulumi-language-python": '-u "$here/host.py" serve',
+    "pulumi-resource-pulumi-python": '-S "$here/attach.py"',
+}
+"""Executable -> what the interpreter runs. Policy packs need none of their own: they run through the language host."""
 
 
 def fingerprint() -> str:
     """Of everything that `put` writes: a changed host makes a new copy beside the old one, which may be running."""
-    return hashlib.sha256(HOST.read_bytes() + LAUNCHER.encode() + repr(COMMANDS).encode()).hexdigest()[:12]
+    return hashlib.sha256(
+        HOST.read_bytes() + ATTACH.read_bytes() + LAUNCHER.encode() + repr(COMMANDS).encode()
+    ).hexdigest()[:12]
 
 
 def put(bin_dir: Path, cli: Path) -> None:
@@ -67,6 +73,7 @@ def put(bin_dir: Path, cli: Path) -> None:
     except OSError:
         shutil.copy2(cli, bin_dir / "pulumi")
     shutil.copyfile(HOST, bin_dir / "host.py")
+    shutil.copyfile(ATTACH, bin_dir / "attach.py")
     for name, command in COMMANDS.items():
         launcher = bin_dir / name
         launcher.write_text(LAUNCHER.replace("COMMAND", command))

@@ -18,6 +18,7 @@ import pytest
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import language_pb2 as messages
 from pulumi.runtime.proto import language_pb2_grpc as services
+from pulumi.runtime.proto import provider_pb2_grpc as provider_services
 
 from infra.engine import launchers
 
@@ -147,7 +148,7 @@ def test_cancel_ends_what_runs(host: Any, folder: Path, eventually: Any) -> None
     stream = host.RunPlugin(request, timeout=60)
     pid = int(next(stream).stdout)
     host.Cancel(empty_pb2.Empty(), timeout=20)
-    assert next(stream).exitcode == -9
+    assert list(stream)[-1].exitcode == -9
     eventually(lambda: not psutil.pid_exists(pid), "the plugin is gone")
 
 
@@ -196,6 +197,69 @@ def test_it_ends_with_the_process_that_started_it(bin_dir: Path, folder: Path, e
     parent.kill()
     parent.wait()
     eventually(lambda: not any(member.is_running() for member in family), "the plugin ended with its parent")
+
+
+def provider(bin_dir: Path, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [bin_dir / "pulumi-resource-pulumi-python", "127.0.0.1:1"],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def answers(process: subprocess.Popen[str]) -> None:
+    """The provider of dynamic resources serves on the port that it printed."""
+    assert process.stdout is not None
+    with grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
+        assert provider_services.ResourceProviderStub(channel).GetPluginInfo(empty_pb2.Empty(), timeout=20).version
+
+
+def test_the_provider_of_dynamic_resources_is_forked_by_the_host_of_the_same_engine(
+    bin_dir: Path, folder: Path, eventually: Any
+) -> None:
+    host = start(bin_dir, folder)
+    assert host.stdout is not None
+    host.stdout.readline()
+    (nursery,) = psutil.Process(host.pid).children()
+    process = provider(bin_dir, folder)
+    answers(process)
+    (child,) = nursery.children()
+
+    os.killpg(host.pid, signal.SIGINT)
+    host.communicate(timeout=10)
+    assert child.is_running(), "it belongs to the provider's process, not to the host"
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (0, "", "")
+    eventually(lambda: not child.is_running(), "the provider ended with the process that the engine started")
+
+
+def test_without_a_host_or_under_another_interpreter_the_provider_starts_by_itself(
+    bin_dir: Path, folder: Path, tmp_path: Path
+) -> None:
+    process = provider(bin_dir, folder)
+    answers(process)
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=10)
+
+    other = tmp_path / "other"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", other / ".venv"], check=True)
+    (site,) = (other / ".venv" / "lib").glob("python*/site-packages")
+    (site / "parent.pth").write_text(next(path for path in sys.path if path.endswith("site-packages")))
+    host = start(bin_dir, folder)
+    assert host.stdout is not None
+    host.stdout.readline()
+    (nursery,) = psutil.Process(host.pid).children()
+    process = provider(bin_dir, other)
+    answers(process)
+    assert nursery.children() == []
+    for each in (process, host):
+        os.killpg(each.pid, signal.SIGINT)
+        each.communicate(timeout=10)
 
 
 @pytest.mark.parametrize("given", ["relative", "absolute", "Pulumi.yaml"])

@@ -132,6 +132,7 @@ def test_a_build_gets_our_language_host_beside_it(machine: Machine) -> None:
     found = install.install(lambda message, share: said.append(message))
     assert (found.source, found.host, found.version) == ("managed", "skywright", pins.ENGINE)
     assert sorted(path.name for path in found.bin_dir.iterdir()) == [
+        "attach.py",
         "host.py",
         "pulumi",
         "pulumi-language-python",
