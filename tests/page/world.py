@@ -73,7 +73,7 @@ def version(number: int, at: float, score: float, state: str, by: str) -> dict[s
         "model": "digits", "version": number, "artifact_url": "file:///srv/artifacts", "artifact_sha256": SHA,
         "job": OTHER if number == 1 else RUN, "by": "ada", "created_at": at, "state": state,
         "evaluation": {"accuracy": score, "loss": 0.07, "primary": "accuracy", "higher_is_better": True},
-        "lineage": {"git": {"commit": "4c043e9d0f5a", "dirty": number == 2}, "packages": {"torch": "2.8.0"}},
+        "lineage": {"git": {"commit": "4c043e9d0f5a", "is_dirty": number == 2}, "packages": {"torch": "2.8.0"}},
         "approval": approval if state == "approved" else None,
     }  # fmt: skip
 

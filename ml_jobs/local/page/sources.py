@@ -100,7 +100,7 @@ class Peers:
         if key not in self._commits:
             record = await self.get("registry", f"/api/skywright/models/{model}/versions/{version}")
             git = (record.get("lineage") or {}).get("git")
-            self._commits[key] = pick(git, ("commit", "dirty")) if isinstance(git, dict) else None
+            self._commits[key] = pick(git, ("commit", "is_dirty")) if isinstance(git, dict) else None
         return self._commits[key]
 
 

@@ -13,7 +13,7 @@ export function models(data) {
       { head: "Score", num: true, cell: score },
       { head: "State", cell: (v) => v.problem ? [chip("failed", "damaged"), h("small", {}, v.problem)] : chip(v.state || "pending") },
       { head: "Approval", kind: "grow", cell: (v) => approval(v, data.now) },
-      { head: "From", kind: "twice", cell: (v) => [h("span", { class: "mono" }, v.job || "–"), v.git?.commit ? h("small", { class: "mono" }, `${v.git.commit.slice(0, 7)}${v.git.dirty ? ", changed" : ""}`) : null] },
+      { head: "From", kind: "twice", cell: (v) => [h("span", { class: "mono" }, v.job || "–"), v.git?.commit ? h("small", { class: "mono" }, `${v.git.commit.slice(0, 7)}${v.git.is_dirty ? ", changed" : ""}`) : null] },
       { head: "Registered", cell: (v) => when(v.created_at, data.now) },
     ], model.versions, (v) => v.version),
     model.count > model.versions.length ? h("p", { class: "more" }, `${number(model.count - model.versions.length)} older: `, code(`skywright models show ${model.name}`)) : null));
