@@ -30,9 +30,10 @@ POOLS = [
 class Stand:
     """A stack's folder and its scheduler. Times are seconds."""
 
-    def __init__(self, root: Path, *, start: bool = True, **settings: Any) -> None:
+    def __init__(self, root: Path, *, start: bool = True, registry: str = "", **settings: Any) -> None:
         self.root = root
         self.stack = root.name
+        self.registry = registry
         private, public = new_key()
         tokens = root / "identity" / "tokens"
         tokens.mkdir(parents=True)
@@ -72,6 +73,7 @@ class Stand:
                     "token_file": str(self.token_file(Role.TRAINER)),
                     "artifacts_url": f"file://{self.root}/artifacts",
                     "holds_file": str(self.root / "state" / "holds.jsonl"),
+                    "peers": {"registry": self.registry},
                     "settings": self.settings,
                 }
             )
