@@ -12,7 +12,6 @@ import httpx
 
 from catalog.errors import SkywrightError, UserError
 
-KEY_HEADER = "x-skywright-key"
 RELEASE_HEADER = "x-skywright-release"
 
 

@@ -76,7 +76,7 @@ def bench(rounds: int, count: int) -> dict[str, dict[str, float]]:
             route = {"url": server, "model": "toy", "version": 1, "weight_percent": 100}
             router.put({"stable": route}).raise_for_status()
             floor = house.config("floor", {}, free_port())
-            house.start("tests.bench.floor_server", floor)
+            house.start("tests.ml_jobs.router.floor_server", floor)
             floor_url = f"http://127.0.0.1:{floor.port}"
             eventually("the floor answers", answers(f"{floor_url}/healthz"))
             urls = {"floor": floor_url + INFER, "direct": server + INFER, "router": router.url + INFER}
