@@ -1,4 +1,4 @@
-"""Screenshots of the page: `python -m tests.page.shoot OUT.png [--url URL#token=...] [--width N] [--dark]`.
+"""Screenshots of the page: `python -m tests.page.shoot OUT.png [--url URL] [--run ID] [--width N] [--dark]`.
 
 Without --url a make-believe stack is shown; docs/page.png is taken with the URL that `skywright page --no-open` prints.
 """
@@ -48,6 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--url")
+    parser.add_argument("--run", help="the run whose time line is shown; the page's own choice if not given")
     parser.add_argument("--world", choices=("busy", "empty"), default="busy")
     parser.add_argument("--width", type=int, default=1440)
     parser.add_argument("--scale", type=float, default=1)
@@ -57,6 +58,8 @@ def main() -> int:
         sys.stderr.write(f"error: no Chromium was found. {browser.REMEDY}\n")
         return 1
     with address(given.url, given.world) as url:
+        if given.run:
+            url = url.replace("/#", f"/?run={given.run}#")
         shoot(url, given.out, width=given.width, dark=given.dark, scale=given.scale)
     return 0
 
