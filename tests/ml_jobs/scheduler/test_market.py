@@ -73,6 +73,7 @@ def test_slots_of_a_model_differ_and_each_is_the_same_every_time():
     assert sum(up) / len(up) == pytest.approx(60, rel=0.1)
 
 
+@settings(deadline=None)
 @given(MARKETS, st.integers(0, 5))
 def test_outages_are_ordered_and_never_touch(market, slot):
     found: list[Outage] = list(islice(outages(market, slot), 30))
@@ -80,7 +81,7 @@ def test_outages_are_ordered_and_never_touch(market, slot):
     assert all(earlier.end < later.start for earlier, later in pairwise(found))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(MARKETS, st.integers(0, 5), st.floats(0, 2000), st.floats(0, 2000))
 def test_a_condition_holds_until_it_says_and_preemptions_are_where_it_ends(market, slot, at, later):
     timeline = Timeline(market, slot)
