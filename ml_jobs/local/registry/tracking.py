@@ -21,7 +21,10 @@ from ml_jobs.registry.runs import EXPERIMENT, JOB_TAG, SHA_TAG, as_param
 
 LOAD_TIMEOUT_S = 120
 
-_REMEDY = "An older database is brought up to date by `mlflow db upgrade` with that URL."
+_REMEDY = (
+    "An older database is brought up to date by `mlflow db upgrade URL`. Or move the file away: versions and "
+    "approvals are rebuilt from the artifact store, other runs are not."
+)
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -54,7 +57,7 @@ class Tracking:
                     self.index(record)
                 self._app.set_result(app)
             except Exception as error:
-                reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                reason = (str(error) or type(error).__name__).splitlines()[0].split(". ")[0]
                 self.problem = SkywrightError(f"the registry can't start on {self.url}: {reason}", _REMEDY)
                 self._app.set_exception(self.problem)
                 failed()

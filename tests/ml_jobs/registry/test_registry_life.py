@@ -190,3 +190,15 @@ def test_a_disk_that_fills_up_while_it_runs_is_one_line_and_loses_nothing(own: S
         resource.prlimit(own.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
     assert own.client(Role.VIEWER).versions("kept") == before
     assert client.register(url, model="kept", job="kept-full", by="ann") == len(before) + 1
+
+
+def test_a_database_of_another_mlflow_ends_the_start_with_one_line(own: Server) -> None:
+    """The last one: it spoils the registry of the tests above."""
+    own.stop()
+    file = own.root / "state" / "registry.db"
+    with sqlite3.connect(file) as spoiled:
+        spoiled.execute("UPDATE alembic_version SET version_num = 'older'")
+    assert own.launch().wait(timeout=120) == 1
+    assert "Detected out-of-date database schema (found version older" in own.log
+    assert "mlflow db upgrade" in own.log
+    assert len(own.log.strip().splitlines()) == 1
