@@ -26,7 +26,7 @@ from ml_jobs.local.router.limits import Limits
 from ml_jobs.local.router.metrics import RouterMetrics
 from ml_jobs.local.router.proxy import Proxy
 from ml_jobs.local.router.routes import Routes, RoutesFile
-from ml_jobs.local.router.shadow import Shadow
+from ml_jobs.local.router.shadow import Shadow, ShadowLog
 
 RULES: list[Rule] = [
     ("*", r"/v2(/.*)?", ANYBODY),
@@ -46,6 +46,8 @@ class Router:
         self.routes, self.note = self.file.load()
         if self.note:
             sys.stderr.write(f"error: nothing is released{self.note}\n")
+        self.token = read_token(config.token_file, override=False)
+        self.shadow_log = ShadowLog(Path(config.root) / "state" / "shadow.db")
         self.metrics = RouterMetrics()
         self.limits = Limits(Path(config.holds_file), self.endpoint)
         self._changing = asyncio.Lock()
@@ -70,9 +72,8 @@ class Router:
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         settings = self.config.settings
-        token = read_token(self.config.token_file, override=False)
-        self.backends = Backends(token, float(settings.get("timeout_s", 60)))
-        self.shadow = Shadow(self.backends, self.metrics, Path(self.config.root) / "state" / "shadow.db")
+        self.backends = Backends(self.token, float(settings.get("timeout_s", 60)))
+        self.shadow = Shadow(self.backends, self.metrics, self.shadow_log)
         self.proxy = Proxy(
             self.backends,
             self.limits,

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 from multidict import CIMultiDict
 
+from catalog.errors import SkywrightError
 from ml_jobs.local.router.agreement import Agreement, compare
 from ml_jobs.local.router.backends import Backends, Gone
 from ml_jobs.local.router.metrics import RouterMetrics
@@ -56,18 +57,20 @@ class ShadowLog:
     """The last 10,000 comparisons, in SQLite. Its methods block: call them off the event loop."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = self._open(path)
-
-    @staticmethod
-    def _open(path: Path) -> sqlite3.Connection:
+        """Raises SkywrightError when the disk takes no file. A file that is no database is kept aside."""
         try:
-            return _prepared(path)
-        except sqlite3.DatabaseError as error:  # records only: losing them stops no request
-            aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
-            sys.stderr.write(f"error: {path} can't be read ({error}); it is kept as {aside.name}\n")
-            path.rename(aside)
-            return _prepared(path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._database = _prepared(path)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:  # records only: losing them stops no request
+                aside = path.with_name(f"{path.name}.corrupt-{time.strftime('%Y%m%dT%H%M%S')}")
+                sys.stderr.write(f"error: {path} can't be read ({error}); it is kept as {aside.name}\n")
+                path.rename(aside)
+                self._database = _prepared(path)
+        except (OSError, sqlite3.Error) as error:
+            raise SkywrightError(f"{path} can't be opened: {error}", "Free the disk or mend its rights.") from None
 
     def add(self, record: dict[str, Any]) -> None:
         marks = ", ".join("?" * len(COLUMNS))
@@ -106,10 +109,10 @@ def _prepared(path: Path) -> sqlite3.Connection:
 class Shadow:
     """A bounded queue and one worker; what doesn't fit is dropped, and counted."""
 
-    def __init__(self, backends: Backends, metrics: RouterMetrics, path: Path) -> None:
+    def __init__(self, backends: Backends, metrics: RouterMetrics, log: ShadowLog) -> None:
         self._backends = backends
         self._metrics = metrics
-        self.log = ShadowLog(path)
+        self.log = log
         self._queue: asyncio.Queue[Copy] = asyncio.Queue(QUEUED)
         self._bytes = 0
         self._lock = asyncio.Lock()

@@ -295,6 +295,14 @@ def test_a_router_with_corrupt_routes_starts_with_nothing_released_and_says_so(h
     assert router.caller.get("/shadow").json() == {"releases": [], "records": []}
 
 
+def test_a_router_that_may_not_write_ends_with_one_line(house):
+    (house.root / "state" / "shadow.db").mkdir()
+    process = house.start("ml_jobs.local.router", house.config("router", {}))
+    assert process.wait(60) == 1
+    (line,) = house.log("router").splitlines()
+    assert line.startswith("error: ") and "shadow.db can't be opened" in line
+
+
 def test_a_disk_that_takes_nothing_leaves_the_routes_as_they_were(tmp_path):
     (tmp_path / "state").write_text("a file where the folder should be")
     with pytest.raises(SkywrightError, match="the routes stay as they were"):
