@@ -30,7 +30,7 @@ class Tracker:
         self._params, self._tags = params, tags
         self._points: deque[tuple[str, float, int, float]] = deque(maxlen=BUFFER)
         self._wake = threading.Event()
-        self._is_closing = False
+        self._is_closing = self._is_done = False
         self.sent = 0
         self.dropped = 0
         self.is_away = False
@@ -45,9 +45,9 @@ class Tracker:
             self.dropped += len(self._points) == BUFFER
             self._points.append((name, value, step, at))
 
-    def close(self, wait_s: float = 2.0) -> None:
+    def close(self, wait_s: float = 2.0, *, is_done: bool = False) -> None:
         """Send what is left, for at most `wait_s` seconds, less when the registry was away; the rest is dropped."""
-        self._is_closing = True
+        self._is_done, self._is_closing = is_done, True
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(min(wait_s, 0.3) if self.is_away else wait_s)
@@ -75,6 +75,8 @@ class Tracker:
                     batch = [self._points.popleft() for _ in range(min(BATCH, len(self._points)))]
                     self._send(runs, run_id, batch)
                 delay_s, self.is_away = EVERY_S, False
+                if is_last and self._is_done and run_id:
+                    runs.finish(run_id)
             except Exception as error:  # whatever a registry does, training goes on
                 delay_s, self.is_away = min(delay_s * 2, SLOWEST_S), True
                 if not is_warned:

@@ -199,8 +199,9 @@ class Run:
         return self.version
 
     def _register(self, url: str, origin: dict[str, Any], lineage: dict[str, Any], described: artifact.Model) -> int:
-        from ml_jobs.identity import read_token
+        from ml_jobs.identity import Refused, read_token
         from ml_jobs.registry.client import Registry
+        from ml_jobs.registry.transport import Rejected
 
         deadline = time.monotonic() + REGISTER_FOR_S
         delay_s = 0.5
@@ -223,6 +224,8 @@ class Run:
             except UserError:
                 raise
             except SkywrightError as error:
+                if isinstance(error, Refused) or (isinstance(error, Rejected) and error.status < 500):
+                    raise UserError(f"{self.spec.output} of job {self.id} was not registered: {error.what}") from None
                 if self._notice.is_given:
                     step = self._loop.step if self._loop else 0
                     raise Preempted(step, step) from None
@@ -270,14 +273,14 @@ class Run:
         """Wait for the last save, write the summary. Called by the runtime after the entry returned."""
         if self._loop is not None:
             self._loop.finish()
-        self.flush()
+        self.flush(is_done=True)
         return self.account.write_summary() if self.is_first else {}
 
-    def flush(self) -> None:
-        """Send what is still buffered, waiting a few seconds at most."""
+    def flush(self, *, is_done: bool = False) -> None:
+        """Send what is still buffered, waiting a few seconds at most; `is_done` ends the tracking run too."""
         self.events.flush()
         if self._tracker is not None:
-            self._tracker.close()
+            self._tracker.close(is_done=is_done)
 
 
 def unwrapped(model: Any) -> Any:

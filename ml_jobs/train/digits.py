@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from catalog.errors import mistake
+from catalog.errors import UserError, mistake
 from ml_jobs.contract import Input, JobSpec, Resources
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ DIGITS = Input(
 JOB = JobSpec(
     name="digits",
     entry="ml_jobs.train.digits:train",
-    params={"seed": 0, "epochs": 30, "width": 24, "batch": 64, "learning_rate": 0.004},
+    params={"seed": 0, "epochs": 20, "width": 24, "batch": 64, "learning_rate": 0.004},
     resources=Resources(count=2),
     estimated_work_s=15,
     inputs=(DIGITS,),
@@ -38,9 +38,11 @@ def train(run: Run) -> None:
     import torch
     from torch.nn.functional import cross_entropy
 
+    params = JOB.params | dict(run.params)
+    if unknown := set(params) - set(JOB.params):
+        raise UserError(f"params.{min(unknown)} is unknown; allowed: {', '.join(JOB.params)}")
     table = load()
     run.check("digits", table)
-    params = JOB.params | dict(run.params)
     kept, held_out = split(table["label"], params["seed"])
     pixels = torch.as_tensor(table["pixels"], dtype=torch.float32, device=run.device)
     labels = torch.as_tensor(table["label"], device=run.device)

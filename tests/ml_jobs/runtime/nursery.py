@@ -1,6 +1,7 @@
 """A preloaded parent that forks ranks for the tests: one JSON request a line in, one answer a line out.
 
-{"op": "start", "env": {...}, "log": path, "limits": {"fsize": bytes}} -> {"pid": n} · {"op": "wait", "pid": n, "timeout_s": s} -> {"code": n | null}
+{"op": "start", "env": {...}, "log": path, "limits": {"fsize": bytes}} -> {"pid": n}
+{"op": "wait", "pid": n, "timeout_s": s} -> {"code": n | null}
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import resource
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -56,7 +58,7 @@ def main() -> None:
     die_with_parent()
     for module in ("ml_jobs.runtime.preload", *sys.argv[1:]):
         importlib.import_module(module)
-    sys.stdout.write(json.dumps({"threads": len(os.listdir("/proc/self/task"))}) + "\n")
+    sys.stdout.write(json.dumps({"threads": len(list(Path("/proc/self/task").iterdir()))}) + "\n")
     sys.stdout.flush()
     for line in sys.stdin:
         request = json.loads(line)

@@ -88,6 +88,7 @@ class JobRun:
     tracking_url: str = "http://127.0.0.1:9"
     env: dict[str, str] = field(default_factory=dict)
     id: str = "job-1"
+    mtbf_s: float = 1.0
 
     @property
     def folder(self) -> Path:
@@ -119,7 +120,7 @@ class JobRun:
     def contract(self) -> dict[str, Any]:
         roles = dict.fromkeys(("training", "serving", "pipeline", "approver"), f"file://{self.root}/token")
         storage = {name: f"file://{self.root}/{name}" for name in ("data", "artifacts", "checkpoints")}
-        pool = {"name": "spot", "instance_type": "cpu", "is_spot": True, "count": 2, "max_count": 1, "mtbf_s": 1.0}
+        pool = {"name": "spot", "instance_type": "cpu", "is_spot": True, "count": 2, "mtbf_s": self.mtbf_s}
         return {
             "version": 1,
             "stack": "test",

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -69,9 +70,8 @@ def test_kills_at_random_steps_lose_work_but_no_bit(job, undisturbed, seed):
     for _ in range(2):
         attempt = run.start()
         run.until_step(min(run.progress()["steps"] + chance.randint(3, 40), 115))
-        chance.choice([attempt.send, lambda number: os.kill(attempt.pids[chance.randint(0, 1)], number)])(
-            signal.SIGKILL
-        )
+        for pid in chance.choice([attempt.pids, attempt.pids[:1], attempt.pids[1:]]):
+            os.kill(pid, signal.SIGKILL)
         codes = attempt.wait()
         assert -signal.SIGKILL in codes and set(codes) <= {-signal.SIGKILL, 1}, run.log()
     assert run.run() == [0, 0], run.log()
@@ -145,7 +145,7 @@ def test_torchrun_alone_runs_and_resumes_it(job, undisturbed):
     attempt.send(signal.SIGTERM)
     assert attempt.wait() == [75, 75]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    env = {**os.environ, **run.environment(), "PYTHONPATH": os.path.dirname(__file__)}
+    env = {**os.environ, **run.environment(), "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(
         [*command, "-m", "ml_jobs.runtime.main"], env=env, capture_output=True, text=True, timeout=120
     )
@@ -155,7 +155,7 @@ def test_torchrun_alone_runs_and_resumes_it(job, undisturbed):
 
 def test_one_process_without_any_launcher_is_a_world_of_one(job):
     run = job(epochs=1)
-    env = {**os.environ, **run.environment(), "PYTHONPATH": os.path.dirname(__file__)}
+    env = {**os.environ, **run.environment(), "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-m", "ml_jobs.runtime.main"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "runtime"))
 
-from ranks import job, nursery  # noqa: E402
+from ranks import job, nursery
 
 __all__ = ["job", "nursery"]
