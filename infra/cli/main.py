@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import typer
@@ -31,11 +30,9 @@ COMMANDS = (
 
 def build() -> typer.Typer:
     for name in COMMANDS:
-        if os.path.exists(os.path.join(os.path.dirname(__file__), name + ".py")):
-            importlib.import_module(f"infra.cli.{name}").register(app)
+        importlib.import_module(f"infra.cli.{name}").register(app)
     for name in GROUPS:
-        if os.path.exists(os.path.join(os.path.dirname(__file__), name + ".py")):
-            app.add_typer(importlib.import_module(f"infra.cli.{name}").app, name=name)
+        app.add_typer(importlib.import_module(f"infra.cli.{name}").app, name=name)
     return app
 
 
@@ -50,7 +47,3 @@ def run() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
-
-
-if __name__ == "__main__":
-    run()

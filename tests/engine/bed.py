@@ -67,7 +67,7 @@ class Bed:
         if role:
             environ["SKYWRIGHT_TOKEN_FILE"] = str(self.root / "identity" / "tokens" / f"{role}.token")
         return subprocess.run(
-            [sys.executable, "-m", "infra.cli.main", *words, "-s", "test"], cwd=self.project, env=environ,
+            [sys.executable, "-m", "infra.cli", *words, "-s", "test"], cwd=self.project, env=environ,
             capture_output=True, text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
