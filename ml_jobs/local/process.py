@@ -89,10 +89,14 @@ def die_with_parent(sig: int = signal.SIGTERM) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def serve(config: ServiceConfig, app: Any, *, drain_s: int = 10) -> None:
-    """Answer HTTP until SIGTERM, then finish what is in flight. Ends the process with 1 when the port is taken."""
+def serve(config: ServiceConfig, app: Any, *, drain_s: int = 10, keep_alive_s: int = 75) -> None:
+    """Answer HTTP until SIGTERM, then finish what is in flight. Ends the process with 1 when the port is taken.
+
+    Idle connections are kept longer than any client of ours keeps them, so that a request never meets one that closes.
+    """
     import uvicorn
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again once it has drained
     uvicorn.run(
         app,
         host=config.host,
@@ -101,6 +105,7 @@ def serve(config: ServiceConfig, app: Any, *, drain_s: int = 10) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=drain_s,
+        timeout_keep_alive=keep_alive_s,
         lifespan="on",
     )
 
