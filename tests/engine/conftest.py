@@ -161,7 +161,7 @@ def project(tmp_path: Path, found: Found) -> Project:
 def eventually() -> Callable[..., None]:
     """`eventually(condition, what)`: poll until it holds; fail after the deadline."""
 
-    def wait(condition: Callable[[], object], what: str, *, deadline_s: float = 20) -> None:
+    def wait(condition: Callable[[], object], what: str, *, deadline_s: float = 60) -> None:
         end = time.monotonic() + deadline_s
         while not condition():
             assert time.monotonic() < end, f"not within {deadline_s:g} s: {what}"

@@ -174,7 +174,7 @@ def test_an_interrupt_ends_it_quietly_with_all_its_children(bin_dir: Path, folde
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")
     eventually(lambda: not any(child.is_running() for child in children), "no child is left")
 
@@ -230,10 +230,10 @@ def test_the_provider_of_dynamic_resources_is_forked_by_the_host_of_the_same_eng
     (child,) = nursery.children()
 
     os.killpg(host.pid, signal.SIGINT)
-    host.communicate(timeout=10)
+    host.communicate(timeout=30)
     assert child.is_running(), "it belongs to the provider's process, not to the host"
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=10)
+    out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (0, "", "")
     eventually(lambda: not child.is_running(), "the provider ended with the process that the engine started")
 
@@ -244,7 +244,7 @@ def test_without_a_host_or_under_another_interpreter_the_provider_starts_by_itse
     process = provider(bin_dir, folder)
     answers(process)
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
 
     other = tmp_path / "other"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", other / ".venv"], check=True)
@@ -259,7 +259,7 @@ def test_without_a_host_or_under_another_interpreter_the_provider_starts_by_itse
     assert nursery.children() == []
     for each in (process, host):
         os.killpg(each.pid, signal.SIGINT)
-        each.communicate(timeout=10)
+        each.communicate(timeout=30)
 
 
 @pytest.mark.parametrize("given", ["relative", "absolute", "Pulumi.yaml"])
@@ -282,7 +282,7 @@ def test_the_launcher_finds_the_environment_that_the_project_names(bin_dir: Path
 
 
 def test_the_launcher_says_where_it_looked(bin_dir: Path, tmp_path: Path) -> None:
-    out, err = start(bin_dir, tmp_path).communicate(timeout=10)
+    out, err = start(bin_dir, tmp_path).communicate(timeout=30)
     assert out == ""
     assert err == f"no Python environment for {tmp_path}: no .venv there or above; run 'make install' in the project\n"
 
