@@ -78,7 +78,7 @@ def test_the_shell_lines_lead_a_shell_to_the_same_stack_and_to_the_policies(proj
     project.policies()
     project.engine().ensure_stack()
     script = f"""
-        eval "$({sys.executable} -m infra.cli.main engine where --shell --stack test)"
+        eval "$({sys.executable} -m infra.cli engine where --shell --stack test)"
         pulumi up --yes --stack test --non-interactive
     """
     done = subprocess.run(

@@ -168,7 +168,7 @@ def test_the_doctor_exits_by_what_it_found_and_every_lack_has_its_remedy(folder:
     write(folder, "config:\n  skywright:cloud: gcp\n")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GOOGLE_")}
     told = subprocess.run(
-        [sys.executable, "-m", "infra.cli.main", "doctor", "--stack", "s", "--json"],
+        [sys.executable, "-m", "infra.cli", "doctor", "--stack", "s", "--json"],
         cwd=folder,
         env=environ | {"HOME": str(tmp_path), "SKYWRIGHT_CACHE_DIR": str(tmp_path / "empty"), "PATH": "/usr/bin:/bin"},
         capture_output=True,

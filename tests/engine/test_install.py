@@ -279,7 +279,7 @@ def test_an_install_killed_half_way_leaves_nothing_that_is_used(machine: Machine
 def test_the_command_tells_where_the_engine_is(machine: Machine) -> None:
     mine = machine.has_pulumi()
     told = subprocess.run(
-        [sys.executable, "-m", "infra.cli.main", "engine", "where", "--json"],
+        [sys.executable, "-m", "infra.cli", "engine", "where", "--json"],
         capture_output=True,
         text=True,
         check=True,
