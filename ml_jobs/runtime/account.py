@@ -48,7 +48,7 @@ class Account:
     totals: Totals = field(default_factory=Totals)
     _started: float = field(default_factory=time.monotonic)
     _held_before: float = 0.0
-    _step_times: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
+    _step_times: deque[float] = field(default_factory=lambda: deque(maxlen=256))
     _handle: int | None = None
 
     def open(self) -> None:

@@ -14,7 +14,7 @@ from ml_jobs.runtime.environment import Place
 from ml_jobs.runtime.events import Events
 from ml_jobs.runtime.group import Groups
 from ml_jobs.runtime.interval import SaveCosts, interval_s
-from ml_jobs.runtime.preemption import Agreed, Flags, Notice, Preempted, leaves_time
+from ml_jobs.runtime.preemption import Agreed, Flags, Notice, Preempted, leaves_time, stride
 from ml_jobs.runtime.sampler import Sampler, Step
 from ml_jobs.runtime.saver import Saved, Saver, Tracked
 
@@ -56,11 +56,13 @@ class Loop:
         self._failure: SkywrightError | None = None
         self.agreed = Agreed()
         self.step = 0
+        self._read_at = 1
 
     def run(self) -> Iterator[Step]:
         """Yields each step that is still to do. Raises Preempted when the ranks agreed to stop."""
         self._resume()
         self._flags.post(self._mine())
+        self._read_at = self.step + 1
         while self.step < self.sampler.total:
             was_saving = self.saver.is_busy
             began = time.perf_counter()
@@ -78,6 +80,9 @@ class Loop:
             self._save()
 
     def _boundary(self) -> None:
+        if self.step < self._read_at:
+            self._account.mark()
+            return
         self.agreed = self._flags.read()
         self._account.totals.flags_s = self._flags.seconds
         self.note_finished()
@@ -88,6 +93,7 @@ class Loop:
         if self.agreed.is_saving and self.step < self.sampler.total:
             self._save()
         self._flags.post(self._mine())
+        self._read_at = self.step + self.agreed.stride
         self._account.mark()
 
     def _mine(self) -> Agreed:
@@ -99,6 +105,7 @@ class Loop:
             has_failed=self._failure is not None,
             spent_s=self._notice.spent_s,
             save_s=longest_s if is_first else 0.0,
+            stride=stride(self._account.step_s),
         )
 
     def _is_due(self) -> bool:

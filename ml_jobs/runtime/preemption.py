@@ -1,7 +1,8 @@
 """From a notice to an agreed end: a signal raises a flag, the ranks agree on the step, each decides alike.
 
-At every step boundary each rank posts its flags (an all-reduce of a few numbers on the control group) and reads the
-answer at the next boundary: the exchange runs beside the computation, and all ranks see one answer at one step.
+At a step boundary each rank posts its flags (an all-reduce of a few numbers on the control group) and reads the answer
+at a later one: the exchange runs beside the computation, and all ranks see one answer at one step. How many steps later
+is agreed in the same exchange, so that short steps don't pay for one each.
 """
 
 from __future__ import annotations
@@ -11,6 +12,10 @@ import time
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
+
+EXCHANGE_EVERY_S = 0.1
+"""About how often flags are exchanged; a notice is acted on after two exchanges at most."""
+MAX_STRIDE = 64
 
 SAFETY_S = 0.5
 """Kept free between the end of a last save and the end of the notice."""
@@ -57,6 +62,13 @@ class Agreed:
     has_failed: bool = False
     spent_s: float = 0.0
     save_s: float = 0.0
+    stride: int = 1
+    """Steps from this exchange to the next."""
+
+
+def stride(step_s: float) -> int:
+    """How many steps of `step_s` seconds pass between two exchanges; 1 while that is not known."""
+    return max(1, min(MAX_STRIDE, int(EXCHANGE_EVERY_S / step_s))) if step_s > 0 else 1
 
 
 def leaves_time(agreed: Agreed, notice_s: float) -> bool:
@@ -72,7 +84,7 @@ class Flags:
         import torch.distributed as dist
 
         self._group, self._dist = group, dist
-        self._values = torch.zeros(5, dtype=torch.float64)
+        self._values = torch.zeros(6, dtype=torch.float64)
         self._work: Any = None
         self.seconds = 0.0
         """What the exchange took from the loop."""
@@ -84,6 +96,7 @@ class Flags:
         self._values[2] = float(mine.has_failed)
         self._values[3] = mine.spent_s
         self._values[4] = mine.save_s
+        self._values[5] = mine.stride
         self._work = self._dist.all_reduce(self._values, op=self._dist.ReduceOp.MAX, group=self._group, async_op=True)
         self.seconds += time.perf_counter() - started
 
@@ -94,6 +107,6 @@ class Flags:
         started = time.perf_counter()
         self._work.wait()
         self._work = None
-        stop, save, failed, spent, save_s = self._values.tolist()
+        stop, save, failed, spent, save_s, steps = self._values.tolist()
         self.seconds += time.perf_counter() - started
-        return Agreed(stop > 0, save > 0, failed > 0, spent, save_s)
+        return Agreed(stop > 0, save > 0, failed > 0, spent, save_s, int(steps))

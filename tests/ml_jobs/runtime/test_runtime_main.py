@@ -17,7 +17,7 @@ from ml_jobs.runtime.environment import detect
 from ml_jobs.runtime.environment import job as job_of
 from ml_jobs.runtime.events import Events
 from ml_jobs.runtime.metrics import BUFFER, Tracker
-from ml_jobs.runtime.preemption import Agreed, leaves_time
+from ml_jobs.runtime.preemption import Agreed, leaves_time, stride
 from ml_jobs.runtime.sampler import Sampler
 
 RANKS = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "h", "MASTER_PORT": "29500"}
@@ -224,6 +224,11 @@ def test_a_torn_progress_file_counts_from_zero(tmp_path):
 )
 def test_a_last_save_needs_time(notice_s, spent_s, save_s, is_enough):
     assert leaves_time(Agreed(spent_s=spent_s, save_s=save_s), notice_s) is is_enough
+
+
+@pytest.mark.parametrize(("step_s", "steps"), [(0.0, 1), (5.0, 1), (0.02, 5), (1e-6, 64)])
+def test_short_steps_exchange_flags_less_often(step_s, steps):
+    assert stride(step_s) == steps
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5])
