@@ -15,7 +15,7 @@ from ml_jobs.contract import AlertRule, Name, Release, check_weights
 
 
 class Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class NetworkSpec(Spec):

@@ -39,7 +39,7 @@ def explain(error: ValidationError, where: str) -> str:
 class Record(BaseModel):
     """A frozen record. Built by hand it takes only known fields; `read` ignores newer ones."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     @classmethod
     def read(cls, data: Any, *, where: str = "") -> Self:
