@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -102,7 +103,7 @@ class Api:
             except Unknown as error:
                 status, body = 404, {"error": str(error)}
             except SkywrightError as error:
-                status, body = 400, {"error": str(error)}
+                status, body = 400 if isinstance(error, UserError) else 503, {"error": str(error)}
             except (OSError, sqlite3.Error) as error:
                 status, body = 503, {"error": str(cannot_write(self.controller.database.parent.parent, error))}
             return JSONResponse(body, status)
@@ -198,8 +199,13 @@ class Api:
             raise Unknown(f"there is no job {name!r}", "`skywright runs list` shows those that there are.") from None
 
     def _audit(self, request: Request, by: str, what: str, target: str) -> None:
-        role = request.scope["caller"].role.value
-        audit.record(self.config.artifacts_url, who=by, role=role, what=what, target=target)
+        """What was done stays done when the log can't be written; that is said on standard error."""
+        try:
+            role = request.scope["caller"].role.value
+            audit.record(self.config.artifacts_url, who=by, role=role, what=what, target=target)
+        except SkywrightError as error:
+            sys.stderr.write(f"error: {error}\n")
+            sys.stderr.flush()
 
 
 class Unknown(UserError):

@@ -125,7 +125,7 @@ class Tail:
 
 def parse(line: bytes) -> dict[str, Any] | None:
     try:
-        event = json.loads(line)
+        event = json.loads(line, parse_constant=lambda _: None)  # NaN and infinities are no JSON
     except ValueError:
         return None
     return event if isinstance(event, dict) and "type" in event else None

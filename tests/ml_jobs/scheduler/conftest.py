@@ -21,3 +21,11 @@ def stand(tmp_path: Path) -> Iterator[Callable[..., Stand]]:
     yield make
     for each in made:
         each.kill()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """One scheduler for the tests of a module that neither end nor configure it."""
+    running = Stand(tmp_path_factory.mktemp("shared") / "stack")
+    yield running
+    running.kill()

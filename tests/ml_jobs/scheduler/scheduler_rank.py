@@ -1,6 +1,7 @@
 """A rank without torch: counts steps, saves them, ends as the job's parameters say.
 
-params: steps, step_s; exit: {"<attempt>": code} ends rank 0 with that code at half of its steps; ignore_term.
+params: steps, step_s; exit: {"<attempt>": code} ends rank 0 with that code at half of its steps; ignore_term: a notice
+changes nothing; child: leave a process behind.
 Ranks must not run twice at once: rank r of a job holds a lock file, and says so in the run's folder when it can't.
 """
 
@@ -10,6 +11,7 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -29,6 +31,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: None if params.get("ignore_term") else stopping.append(1))
     saved = folder / f"step-{rank}"
     step = int(saved.read_text()) if saved.exists() else 0
+    if params.get("child"):
+        (folder / "child").write_text(str(subprocess.Popen(["sleep", "600"]).pid))
     if rank == 0 and attempt:
         event("resumed", step=step, load_s=0.001)
     sys.stdout.write(f"rank {rank} attempt {attempt} from {step} {os.environ.get('SECRET', '')}\n")

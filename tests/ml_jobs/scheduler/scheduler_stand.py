@@ -144,7 +144,9 @@ class Stand:
 
     def wait_event(self, job: str, kind: str, count: int = 1, timeout: float = 60) -> dict[str, Any]:
         """The count-th event of a kind, once it is there."""
-        self.until(lambda: len(self.events(job, kind)) >= count, timeout, lambda: f"{count} {kind}: {self.events(job)}")
+        self.until(
+            lambda: len(self.events(job, kind)) >= count, timeout, lambda: f"{count} {kind}: {self.events(job)[-8:]}"
+        )
         return self.events(job, kind)[count - 1]
 
     @staticmethod
