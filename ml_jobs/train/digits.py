@@ -24,7 +24,7 @@ DIGITS = Input(
 JOB = JobSpec(
     name="digits",
     entry="ml_jobs.train.digits:train",
-    params={"seed": 0, "epochs": 20, "width": 24, "batch": 64, "learning_rate": 0.004},
+    params={"seed": 0, "epochs": 30, "width": 24, "batch": 64, "learning_rate": 0.004},
     resources=Resources(count=2),
     estimated_work_s=15,
     inputs=(DIGITS,),
