@@ -49,7 +49,8 @@ class Controller:
         except OSError as error:
             raise cannot_write(self.runs, error) from None
         self.queue = open_queue(self.database, self.runs)
-        epoch = float(self.queue.remembered("market_epoch", str(time.time())))
+        market = settings.market.model_dump_json()  # another market starts at its own beginning, the same one goes on
+        epoch = float(self.queue.remembered(f"epoch of {market}", str(time.time())))
         self.slots = Slots(settings.pools, settings.market, epoch)
         self.holds = Holds(Path(config.holds_file))
         self.gangs = Gangs(root, settings, self.queue, self.wake)
@@ -130,8 +131,8 @@ class Controller:
         hold = placement.blocking(self.holds.active(), Effect.BLOCK_NEW, spec.team)
         if hold:
             raise Held(
-                f"new jobs of {hold.scope} are held since {hold.reason}",
-                f"Hold {hold.id} is lifted with: skywright budget release {hold.id} --reason ...",
+                f"hold {hold.id} on {hold.scope} keeps new jobs out: {hold.reason}",
+                f"An admin lifts it: skywright budget release {hold.id} --reason ...",
             )
         origin = Origin(f"{spec.name}-{uuid.uuid4().hex[:8]}", by, time.time(), lineage)
         run = RunDir(self.runs, origin.id)

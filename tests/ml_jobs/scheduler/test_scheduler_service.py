@@ -107,6 +107,18 @@ def test_spot_that_stays_away_is_replaced_by_on_demand(stand):
     assert "spot has 0 free" in scheduler.get("/slots")["queue"][0]["reason"]
 
 
+def test_a_market_preempts_by_itself_with_and_without_notice(stand):
+    market = {"kind": "trace", "available": "10", "gap_s": 2, "notice_s": [1, 0]}
+    scheduler = stand(pools=ONE_SPOT, market=market)
+    job = scheduler.submit(params={"steps": 1000}, capacity="spot_only")
+    second = scheduler.wait_event(job, "preempted", 2)
+    first = scheduler.events(job, "preempted")[0]
+    assert {first["notice_s"], second["notice_s"]} == {0, 1}
+    assert {tuple(first["codes"]), tuple(second["codes"])} == {(75,), (-signal.SIGKILL,)}
+    for used in scheduler.get("/usage")["intervals"]:
+        assert (used["ended_at"] or used["started_at"]) - used["started_at"] < 3.5, "it ran only while spot was there"
+
+
 def test_failures_are_retried_as_often_as_the_job_says_and_mistakes_never(shared):
     scheduler = shared
     flaky = scheduler.submit("flaky", params={"exit": {"0": 3}}, retries={"failure": 1})
