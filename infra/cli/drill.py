@@ -18,9 +18,8 @@ from ml_jobs.local.drill import Drill, Notice, Report
 app = typer.Typer(help="Drills: break things on purpose, and see what it costs.", no_args_is_help=True)
 
 COLUMNS = (
-    ("job", "run"), ("slot", "slot"), ("notice_s", "notice s"), ("is_resumed", "resumed"), ("lost_steps", "lost steps"),
-    ("lost_s", "lost s"), ("detect_s", "detect s"), ("wait_s", "wait s"), ("start_s", "start s"), ("load_s", "load s"),
-    ("recovery_s", "recovery s"),
+    ("slot", "slot"), ("notice_s", "notice"), ("is_resumed", "resumed"), ("lost_steps", "lost steps"), ("lost_s", "lost"),
+    ("detect_s", "detect"), ("wait_s", "wait"), ("start_s", "start"), ("load_s", "load"), ("recovery_s", "recovery"),
 )  # fmt: skip
 
 
@@ -70,7 +69,10 @@ def preemption(
 
 def _show(report: Report) -> None:
     facts = report.as_dict()
-    render.table("Preemptions", COLUMNS, facts["preemptions"])
+    for run in report.weights:
+        of_run = [row for row in facts["preemptions"] if row["job"] == run]
+        if of_run:
+            render.table(f"Preemptions of {run}, in seconds", COLUMNS, of_run)
     rows: list[dict[str, Any]] = [{"what": name, **found} for name, found in facts["summary"].items()]
     render.table("What they cost", (("what", ""), ("p50", "p50"), ("p99", "p99")), rows)
     render.say(_verdict(report), style="green" if report.is_passed else "red")
