@@ -32,10 +32,9 @@ _VERSIONS = (
     ("state", "state"),
     ("primary", "metric"),
     ("value", "value"),
-    ("by", "by"),
     ("job", "job"),
     ("created", "registered"),
-    ("is_production", "production"),
+    ("is_production", "serves"),
 )
 _COMPARISON = (("metric", "metric"), ("current", "production"), ("candidate", "candidate"), ("verdict", "verdict"))
 
@@ -165,7 +164,7 @@ def version_rows(models: list[dict[str, Any]], contract: StackContract) -> list[
                     **version,
                     "primary": primary,
                     "value": version["evaluation"].get(primary) if primary else None,
-                    "created": render.when(version["created_at"]),
+                    "created": render.ago(version["created_at"]),
                     "is_production": version["version"] == production,
                 }
             )

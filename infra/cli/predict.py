@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,7 +44,17 @@ def predict(
     if as_json:
         render.emit(rows)
         return
-    render.table("", _columns(rows), [_shown(row) for row in rows])
+    if len(rows) > FEW:
+        columns = (
+            ("release", "release"),
+            ("version", "version"),
+            ("share", "share"),
+            ("right", "right"),
+            ("ms", "ms, median"),
+        )
+        render.table(f"{len(rows)} predictions by release", columns, _by_release(rows))
+    else:
+        render.table("", _columns(rows), [_shown(row) for row in rows])
     render.next_step(f"skywright status -s {stack}")
 
 
@@ -111,9 +122,36 @@ def _rows(answers: list[Answer], expected: list[Any] | None) -> list[dict[str, A
     return rows
 
 
+FEW = 20
+"""Up to so many predictions are shown one by one."""
+
+
+def _by_release(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Per release: its share of the answers, how many were right where that is known, and how long they took."""
+    found = []
+    for name in sorted({row["release"] for row in rows}):
+        mine = [row for row in rows if row["release"] == name]
+        label = next((key for key in mine[0] if key not in NOT_OUTPUTS and not isinstance(mine[0][key], list)), None)
+        known = [row for row in mine if label and "expected" in row]
+        right = sum(row[label] == row["expected"] for row in known) if label else 0
+        found.append(
+            {
+                "release": name,
+                "version": mine[0]["version"],
+                "share": f"{100 * len(mine) / len(rows):.1f} %",
+                "right": f"{100 * right / len(known):.1f} %" if known else None,
+                "ms": round(1000 * statistics.median(row["seconds"] for row in mine), 1),
+            }
+        )
+    return found
+
+
+NOT_OUTPUTS = ("release", "model", "version", "seconds", "expected")
+
+
 def _columns(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """`release` and `version` first; of a vector its largest part is shown."""
-    outputs = [key for key in rows[0] if key not in ("release", "model", "version", "seconds", "expected")]
+    outputs = [key for key in rows[0] if key not in NOT_OUTPUTS]
     shown = [(key, f"{key} (max)" if isinstance(rows[0][key], list) else key) for key in outputs]
     expected = [("expected", "expected")] if "expected" in rows[0] else []
     return [("release", "release"), ("version", "version"), *shown, *expected, ("ms", "ms")]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Columns = Sequence[tuple[str, str]]
@@ -57,6 +59,17 @@ def cell(value: Any) -> Text:
 def when(timestamp: float | None) -> str | None:
     """A POSIX time as local time, to the second."""
     return None if timestamp is None else datetime.fromtimestamp(timestamp).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago(timestamp: float | None) -> str | None:
+    """A POSIX time as people say it: `3 min ago`; the date once it is more than a week away."""
+    if timestamp is None:
+        return None
+    seconds = max(0.0, time.time() - timestamp)
+    for unit, size, limit in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172_800), ("days", 86_400, 691_200)):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit} ago"
+    return datetime.fromtimestamp(timestamp).strftime("%Y-%m-%d")
 
 
 def usd(amount: float | None) -> str | None:
