@@ -18,8 +18,9 @@ from ml_jobs.local.drill import Drill, Notice, Report
 app = typer.Typer(help="Drills: break things on purpose, and see what it costs.", no_args_is_help=True)
 
 COLUMNS = (
-    ("slot", "slot"), ("notice_s", "notice"), ("is_resumed", "resumed"), ("lost_steps", "lost steps"), ("lost_s", "lost"),
-    ("detect_s", "detect"), ("wait_s", "wait"), ("start_s", "start"), ("load_s", "load"), ("recovery_s", "recovery"),
+    ("slot", "slot"), ("notice_s", "notice"), ("is_resumed", "resumed"), ("lost_steps", "lost steps"),
+    ("lost_s", "lost"), ("detect_s", "detect"), ("wait_s", "wait"), ("start_s", "start"), ("load_s", "load"),
+    ("recovery_s", "recovery"),
 )  # fmt: skip
 
 

@@ -150,7 +150,7 @@ class Api:
                 found, following = run.events(after)
                 if found:
                     break
-            over = self.controller.queue.job(job.id).state in FINAL or self.controller.is_draining
+            over = self.controller.queue.state(job.id) in FINAL or self.controller.is_draining
             if over or time.monotonic() >= deadline:
                 found, following = run.events(after)
                 break

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,13 @@ class Queue:
         if row is None:
             raise KeyError(job)
         return _job(row)
+
+    def state(self, job: str) -> str:
+        """Raises KeyError when there is no such job."""
+        row = self._db.execute("select state from jobs where id = ?", (job,)).fetchone()
+        if row is None:
+            raise KeyError(job)
+        return str(row[0])
 
     def known(self, job: str) -> bool:
         return self._db.execute("select 1 from jobs where id = ?", (job,)).fetchone() is not None
@@ -281,9 +289,15 @@ def _set(db: sqlite3.Connection, job: str, fields: Mapping[str, Any]) -> None:
         )
 
 
+@lru_cache(maxsize=4096)
+def _spec(text: str) -> JobSpec:
+    """Specs are frozen, and the same ones are read at every turn."""
+    return JobSpec.read(json.loads(text))
+
+
 def _job(row: sqlite3.Row) -> Job:
     fields = {key: row[key] for key in row.keys() if key not in ("name", "team")}  # noqa: SIM118  (a Row iterates values)
-    fields["spec"] = JobSpec.read(json.loads(fields["spec"]))
+    fields["spec"] = _spec(fields["spec"])
     fields["lineage"] = json.loads(fields["lineage"])
     fields["model"] = json.loads(fields["model"]) if fields["model"] else None
     return Job(**fields)
