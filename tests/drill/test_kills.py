@@ -66,7 +66,7 @@ def test_small_jobs_survive_kills_at_any_moment(drill_stand, kills):
     for job in jobs:
         done = scheduler.wait(job, "succeeded", "failed")
         assert (done["state"], done["failures"]) == ("succeeded", 0), done
-        assert (scheduler.root / "runs" / job / "step-1").read_text() == "60"
+        assert [(scheduler.root / "runs" / job / f"step-{rank}").read_text() for rank in (0, 1)] == ["60", "60"]
         assert not (scheduler.root / "runs" / job / "ran-twice").exists()
     assert_metered_once(scheduler)
 

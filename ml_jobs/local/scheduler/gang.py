@@ -66,10 +66,13 @@ class Gang:
         return [rank for rank in range(self.world_size) if rank not in self.codes]
 
     def outcomes(self) -> list[int]:
-        """The codes that say how it went: without those of ranks that the scheduler itself ended the hard way."""
+        """The codes that say how it went: without those of ranks that the scheduler itself ended the hard way.
+
+        Where such ranks were, their peers' zeros alone never make a success: the gang's work was not done.
+        """
         own = [code for rank, code in self.codes.items() if rank not in self.ended or code >= 0]
-        if self.ended and self.cause is None and all(code == 0 for code in own):
-            own.append(HUNG)
+        if len(own) < len(self.codes) and all(code == 0 for code in own):
+            return [HUNG] if self.cause is None else []
         return own
 
 

@@ -57,8 +57,11 @@ def gang(**fields):
 def test_ranks_that_the_scheduler_ended_say_nothing_about_the_job():
     assert gang(codes={2: 1, 0: -9, 1: -9, 3: -9}, ended={0, 1, 3}).outcomes() == [1]
     assert gang(codes={2: -9, 0: 1, 1: -9, 3: -9}, ended={1, 3}).outcomes() == [-9, 1]
-    assert gang(codes={0: 0, 1: 0, 2: 0, 3: -9}, ended={3}).outcomes() == [0, 0, 0, HUNG]
+    assert gang(codes={0: 0, 1: 0, 2: 0, 3: -9}, ended={3}).outcomes() == [HUNG]
     assert gang(codes=dict.fromkeys(range(4), -9), ended=set(range(4)), cause=Cause.LOST).outcomes() == []
+    for cause in Cause:  # the others were done when the capacity, the agent or somebody ended the last one
+        ended = gang(codes={0: 0, 1: 0, 2: 0, 3: -9}, ended={3}, cause=cause)
+        assert judge(ended.outcomes(), cause, failures=0, retries=0).state != "succeeded"
     assert gang(codes={1: 0}).remaining == [0, 2, 3]
 
 
