@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import time
 from collections import Counter
@@ -103,8 +102,7 @@ async def test_200_predictions_a_second_flow_while_releases_change_and_none_fail
     await asyncio.to_thread(ready, canary)
     await route(stable=(stable, 1, 90), canary=(canary, 2, 10))
     shares = await answered(600)
-    # up to 200 requests still wait for an answer, more of them at the busier release; test_router holds exact shares
-    assert abs(100 * shares["canary"] / shares.total() - 10) < 5
+    assert abs(100 * shares["canary"] / shares.total() - 10) < 1.5  # some still wait; test_router holds exact shares
 
     await route(stable=(stable, 1, 0), canary=(canary, 2, 100))
     assert set(await answered(200)) == {"canary"}
@@ -121,8 +119,7 @@ async def test_200_predictions_a_second_flow_while_releases_change_and_none_fail
     traffic.is_over = True
     await flowing
     assert [taken for taken in traffic.taken if taken[1] != 200] == []
-    # where others keep the machine busy, the rate speaks of them; that nothing failed holds there too
-    assert traffic.usual_rate() >= 0.9 * RATE or os.getloadavg()[0] > 3 * (os.cpu_count() or 1)
+    assert traffic.usual_rate() >= 0.9 * RATE
 
 
 def ready(url: str) -> None:
