@@ -144,7 +144,11 @@ class Gangs:
             job, attempt, rank = message["key"].split("/")
             gang = self.running.get(job)
             if gang and gang.attempt == int(attempt):
-                self._on_rank(gang, int(rank), message)
+                try:
+                    self._on_rank(gang, int(rank), message)
+                except sqlite3.Error as error:  # the code is kept; `settle` judges when the disk is well again
+                    sys.stderr.write(f"error: {self.queue.path} can't be read: {error}\n")
+                    sys.stderr.flush()
         self.on_change()
 
     def _on_rank(self, gang: Gang, rank: int, message: dict[str, Any]) -> None:
@@ -173,9 +177,9 @@ class Gangs:
         self.on_change()
 
     def _give_up(self, gang: Gang) -> None:
-        gang.ended |= set(gang.remaining)
-        gang.codes.update(dict.fromkeys(gang.remaining, -signal.SIGKILL))
-        if gang.job in self.running:
+        if self.running.get(gang.job) is gang:  # and not a later attempt of the job
+            gang.ended |= set(gang.remaining)
+            gang.codes.update(dict.fromkeys(gang.remaining, -signal.SIGKILL))
             self._finish(gang)
 
     def _written(self, change: Callable[[], None]) -> bool:
