@@ -52,15 +52,20 @@ def test_small_jobs_survive_kills_at_any_moment(drill_stand, kills):
     """No job is lost, none fails, none ever runs twice at once; a slot's use is metered once."""
     scheduler = drill_stand(heartbeat_s=0.2)
     killer = Killer(scheduler, SEED, weights=(5, 3, 2))
-    jobs = [scheduler.submit(f"small-{n}", params={"steps": 60}, resources={"count": 2}) for n in range(3)]
+
+    def small(number: int) -> str:
+        return scheduler.submit(f"small-{number}", params={"steps": 60}, resources={"count": 2})
+
+    jobs = [small(n) for n in range(3)]
     while len(killer.done) < kills:
-        running = [job for job in jobs if scheduler.job(job)["state"] == "running"]
+        states = {job: scheduler.job(job)["state"] for job in jobs[-3:]}
+        running = [job for job, state in states.items() if state == "running"]
         if running:
             job = killer.chance.choice(running)
             time.sleep(killer.chance.uniform(0, 0.8))  # from the first fork to the last step
             killer.kill_one(job)
-        elif all(scheduler.job(job)["state"] == "succeeded" for job in jobs):
-            jobs += [scheduler.submit(f"small-{len(jobs)}", params={"steps": 60}, resources={"count": 2})]
+        elif all(state == "succeeded" for state in states.values()):
+            jobs += [small(n) for n in range(3)]
         else:
             time.sleep(0.02)
     for job in jobs:

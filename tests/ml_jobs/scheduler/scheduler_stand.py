@@ -44,6 +44,7 @@ class Stand:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.client = httpx.Client(base_url=self.url, timeout=30, trust_env=False, verify=False)
         self.config = root / "services" / "scheduler.json"
         self.config.parent.mkdir()
         self.settings = {
@@ -102,7 +103,7 @@ class Stand:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=1).json()["pid"] == self.process.pid
+            return bool(self.client.get("/healthz", timeout=1).json()["pid"] == self.process.pid)
         except httpx.HTTPError:
             return False
 
@@ -113,11 +114,13 @@ class Stand:
         self.process.send_signal(number)
         code = self.process.wait(30)
         self.process = None
+        self.client.close()  # its connections are the dead process's
+        self.client = httpx.Client(base_url=self.url, timeout=30, trust_env=False, verify=False)
         return code
 
     def call(self, method: str, path: str, body: Any = None, *, role: Role | None = Role.ADMIN) -> httpx.Response:
         headers = {"authorization": f"Bearer {self.token_file(role).read_text()}"} if role else {}
-        return httpx.request(method, self.url + path, json=body, headers=headers, timeout=30)
+        return self.client.request(method, path, json=body, headers=headers)
 
     def get(self, path: str) -> Any:
         answer = self.call("GET", path)
