@@ -16,11 +16,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import importlib
 import importlib.metadata
 import io
 import json
 import logging
 import os
+import re
 import runpy
 import select
 import shutil
@@ -202,6 +204,7 @@ class Nursery:
             os._exit(0)
 
         signal.signal(signal.SIGINT, end)
+        warm(Path.cwd())
         sources = [requests, listener] if listener is not None else [requests]
         while True:
             ready, _, _ = select.select(sources, [], [])
@@ -254,6 +257,21 @@ class Nursery:
             traceback.print_exc()
         os.write(status, f"{code}\n".encode())
         return code
+
+
+def warm(folder: Path) -> None:
+    """Import the module that the project's runtime option `preload` names, so that children need not.
+
+    Preview, update and providers are forked later and find it there. What goes wrong here goes wrong in the program
+    too, which tells of it. The official host knows no such option and passes over it.
+    """
+    for root in (folder, *folder.parents):
+        with contextlib.suppress(OSError):
+            named = re.search(r"^ +preload: *([\w.]+) *$", (root / "Pulumi.yaml").read_text(), re.MULTILINE)
+            if named is not None:
+                with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+                    importlib.import_module(named[1])
+            return
 
 
 def listen(engine_pid: int) -> tuple[socket.socket | None, Path | None]:
