@@ -1,6 +1,7 @@
 """Accelerators under neutral names, and the clouds that rent them.
 
-Written down from general knowledge, not read off the clouds' own lists; those are the authority: AWS https://aws.amazon.com/ec2/instance-types/ (accelerated computing), Google Cloud
+Written down from general knowledge, not read off the clouds' own lists. Those are the authority:
+AWS https://aws.amazon.com/ec2/instance-types/ (accelerated computing), Google Cloud
 https://cloud.google.com/compute/docs/gpus, Azure
 https://learn.microsoft.com/azure/virtual-machines/sizes/overview#gpu-accelerated (its V100 sizes, NCv3 and NDv2, are
 retired). A cluster or a machine that the user brings may hold any of them.

@@ -1,6 +1,7 @@
 """The regions of each cloud's public partition that this release knows, as of autumn 2025.
 
-Written down from general knowledge, not read off the lists that the clouds keep; those lists are the authority: AWS https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html,
+Written down from general knowledge, not read off the lists that the clouds keep. Those are the authority:
+AWS https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html,
 Google Cloud https://cloud.google.com/compute/docs/regions-zones,
 Azure https://learn.microsoft.com/azure/reliability/regions-list (and `az account list-locations`).
 """

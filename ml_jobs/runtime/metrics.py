@@ -79,6 +79,8 @@ class Tracker:
                     runs.finish(run_id)
             except Exception as error:  # whatever a registry does, training goes on
                 delay_s, self.is_away = min(delay_s * 2, SLOWEST_S), True
+                if getattr(error, "status", None) == 404:
+                    run_id = ""  # the registry's database was rebuilt: the run is made anew
                 if not is_warned:
                     is_warned = True
                     why = str(error) if isinstance(error, SkywrightError) else f"{type(error).__name__}: {error}"
