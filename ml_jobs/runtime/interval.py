@@ -11,6 +11,9 @@ from ml_jobs.contract import Capacity, JobSpec, StackContract
 DEFAULT_MTBF_S = 24 * 3600.0
 """Mean time between failures where no pool says better: about what on-demand instances show."""
 
+DEFAULT_SPOT_MTBF_S = 3600.0
+"""The same for spot, where nobody says how long it lasts: too short costs a few saves, too long costs work."""
+
 
 def interval_s(*, cost_s: float, mtbf_s: float, max_overhead: float, save_s: float) -> float:
     """Seconds between two saves.
@@ -32,7 +35,8 @@ def mtbf_s(spec: JobSpec, contract: StackContract, pool: str | None) -> float:
         and not (spec.capacity is Capacity.ON_DEMAND_ONLY and candidate.is_spot)
         and not (spec.capacity is Capacity.SPOT_ONLY and not candidate.is_spot)
     ]
-    return min((p.mtbf_s for p in pools if p.mtbf_s is not None), default=DEFAULT_MTBF_S)
+    means = [p.mtbf_s or (DEFAULT_SPOT_MTBF_S if p.is_spot else DEFAULT_MTBF_S) for p in pools]
+    return min(means, default=DEFAULT_MTBF_S)
 
 
 class SaveCosts:

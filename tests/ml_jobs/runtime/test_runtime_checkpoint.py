@@ -179,6 +179,7 @@ def test_the_worst_pool_that_the_job_could_run_in_counts():
     pools = [
         {"name": "spot-a", "instance_type": "c", "is_spot": True, "mtbf_s": 100},
         {"name": "spot-b", "instance_type": "c", "is_spot": True, "mtbf_s": 50},
+        {"name": "spot-c", "instance_type": "c", "is_spot": True},
         {"name": "sure", "instance_type": "c"},
     ]
     contract = StackContract.read(
@@ -195,6 +196,7 @@ def test_the_worst_pool_that_the_job_could_run_in_counts():
     spec = JobSpec(name="a", entry="a:b")
     assert mtbf_s(spec, contract, "spot-a") == 100
     assert mtbf_s(spec, contract, None) == 50
+    assert mtbf_s(spec, contract, "spot-c") < mtbf_s(spec, contract, "sure") == DEFAULT_MTBF_S
     assert mtbf_s(spec.model_copy(update={"capacity": "on_demand_only"}), contract, "sure") == DEFAULT_MTBF_S
 
 
