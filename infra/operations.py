@@ -7,9 +7,9 @@ from typing import Any
 
 from catalog.errors import SkywrightError, UserError
 from infra import releases as declared
-from infra.cli.stack import call, project_dir, stack_contract, stack_file
 from infra.engine.run import Engine
 from infra.settings import from_file
+from infra.stack import call, project_dir, stack_contract, stack_file
 from ml_jobs import audit
 from ml_jobs.contract import Release, StackContract
 from ml_jobs.identity import current_user, read_token

@@ -8,7 +8,8 @@ import typer
 
 from catalog.errors import SkywrightError
 from infra.cli import render
-from infra.cli.stack import JsonOption, StackOption, stack_contract
+from infra.cli.options import JsonOption, StackOption
+from infra.stack import stack_contract
 from ml_jobs.audit import ChainedLog
 from ml_jobs.audit import audit as audit_log
 

@@ -9,7 +9,8 @@ import typer
 
 from catalog.errors import UserError, mistake
 from infra.cli import render
-from infra.cli.stack import JsonOption, StackOption, call, stack_contract
+from infra.cli.options import JsonOption, StackOption
+from infra.stack import call, stack_contract
 from ml_jobs.contract import StackContract
 from ml_jobs.holds import Effect
 from ml_jobs.identity import current_user, read_token

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from infra.cli import render
-from infra.cli.stack import JsonOption, stack_file
+from infra.cli.options import JsonOption
 from infra.settings import InvalidSettings, from_file
 from infra.settings.schema import stack_file_schema
+from infra.stack import stack_file
 
 app = typer.Typer(help="Check a stack's settings, or print their JSON schema.", no_args_is_help=True)
 

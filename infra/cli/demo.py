@@ -11,7 +11,8 @@ import typer
 
 from catalog.errors import SkywrightError
 from infra.cli import render
-from infra.cli.stack import StackOption, call, project_dir, stack_contract
+from infra.cli.options import StackOption
+from infra.stack import call, project_dir, stack_contract
 from ml_jobs.identity import read_token
 
 FILE = """\

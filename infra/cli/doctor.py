@@ -7,7 +7,8 @@ from dataclasses import asdict
 import typer
 
 from infra.cli import render
-from infra.cli.stack import JsonOption, StackOption, project_dir, stack_file
+from infra.cli.options import JsonOption, StackOption
+from infra.stack import project_dir, stack_file
 
 COLUMNS = (("name", "what"), ("state", "state"), ("found", "found"), ("remedy", "remedy"))
 

@@ -12,9 +12,10 @@ import typer
 from rich.markup import escape
 
 from infra.cli import render
-from infra.cli.stack import JsonOption, StackOption, project_dir
+from infra.cli.options import JsonOption, StackOption
 from infra.engine import environment
 from infra.engine.find import Found, find
+from infra.stack import project_dir
 
 if TYPE_CHECKING:
     from infra.engine.ways import Progress

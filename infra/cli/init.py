@@ -21,9 +21,9 @@ import typer
 from catalog.errors import UserError, did_you_mean, mistake
 from catalog.regions import REGIONS
 from infra.cli import render
-from infra.cli.stack import project_dir
 from infra.settings import from_file, load
 from infra.settings.explain import PREFIX
+from infra.stack import project_dir
 
 BACKENDS = ("file", "s3", "gs", "azblob")
 SECRETS_PROVIDERS = ("passphrase", "awskms", "gcpkms", "azurekeyvault")

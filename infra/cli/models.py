@@ -11,7 +11,8 @@ import typer
 
 from catalog.errors import SkywrightError, UserError, did_you_mean
 from infra.cli import render
-from infra.cli.stack import JsonOption, StackOption, stack_contract
+from infra.cli.options import JsonOption, StackOption
+from infra.stack import stack_contract
 from ml_jobs.contract import StackContract
 from ml_jobs.identity import current_user, read_token
 from ml_jobs.registry.client import Registry

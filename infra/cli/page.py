@@ -13,7 +13,8 @@ import typer
 
 from catalog.errors import UserError
 from infra.cli import render
-from infra.cli.stack import JsonOption, StackOption, call, stack_contract, state_dir
+from infra.cli.options import JsonOption, StackOption
+from infra.stack import call, stack_contract, state_dir
 from ml_jobs.contract import StackContract
 from ml_jobs.identity import read_token
 

@@ -12,7 +12,8 @@ import typer
 
 from catalog.errors import UserError, did_you_mean
 from infra.cli import render
-from infra.cli.stack import JsonOption, StackOption, call, endpoint_of, stack_contract
+from infra.cli.options import JsonOption, StackOption
+from infra.stack import call, endpoint_of, stack_contract
 from ml_jobs.contract import Endpoint
 from ml_jobs.identity import read_token
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from infra.cli import render
-from infra.cli.stack import JsonOption, StackOption
+from infra.cli.options import JsonOption, StackOption
 
 Yes = Annotated[bool, typer.Option("--quiet", "-q", help="leave out the engine's own lines")]
 

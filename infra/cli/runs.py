@@ -9,7 +9,8 @@ import typer
 
 from catalog.errors import UserError, did_you_mean
 from infra.cli import follow, render
-from infra.cli.stack import JsonOption, StackOption, stack_contract
+from infra.cli.options import JsonOption, StackOption
+from infra.stack import stack_contract
 from ml_jobs.contract import StackContract
 from ml_jobs.identity import current_user
 from ml_jobs.launch.base import Launcher, Run, launcher

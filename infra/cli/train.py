@@ -8,7 +8,8 @@ import typer
 
 from catalog.errors import SkywrightError
 from infra.cli import follow, render
-from infra.cli.stack import JsonOption, StackOption, project_dir, stack_contract
+from infra.cli.options import JsonOption, StackOption
+from infra.stack import project_dir, stack_contract
 from ml_jobs.contract import Capacity
 from ml_jobs.identity import current_user
 from ml_jobs.launch import jobs

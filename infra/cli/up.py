@@ -9,7 +9,8 @@ import typer
 
 from catalog.errors import UserError
 from infra.cli import render
-from infra.cli.stack import JsonOption, StackOption, project_dir, stack_file
+from infra.cli.options import JsonOption, StackOption
+from infra.stack import project_dir, stack_file
 
 CHANGED = re.compile(r"^ ?[-+~]{1,2} .*(created|updated|deleted|replaced|failed)|error|\[mandatory\]")
 """Lines of the engine that tell of a change or a refusal; the rest is for --verbose."""

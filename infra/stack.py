@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from catalog.errors import SkywrightError, UserError
 from ml_jobs.contract import CONTRACT_VARIABLE, Endpoint, StackContract
 
 if TYPE_CHECKING:
     import httpx
-
-StackOption = Annotated[str, typer.Option("--stack", "-s", envvar="SKYWRIGHT_STACK", help="the stack to work on")]
-JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def project_dir() -> Path:
@@ -46,17 +41,6 @@ def stack_file(stack: str) -> Path:
 def state_dir(stack: str) -> Path:
     """Where this machine keeps what belongs to a stack: git-ignored."""
     return project_dir() / ".skywright" / stack
-
-
-def contract_file(stack: str) -> Path:
-    """The stack's contract, read from the engine and written where jobs can read it."""
-    contract = stack_contract(stack)
-    path = state_dir(stack) / "contract.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(contract.model_dump_json(indent=2))
-    temporary.replace(path)
-    return path
 
 
 def stack_contract(stack: str) -> StackContract:
