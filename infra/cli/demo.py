@@ -30,7 +30,7 @@ config:
   skywright:budget:
     monthly_limit_usd: 1.00
     steps:
-      - {percent: 1, effect: notify}
+      - {percent: 0.2, effect: notify} # low, so that the tour reaches it
       - {percent: 80, effect: block_new}
       - {percent: 100, effect: stop_spot}
       - {percent: 120, effect: scale_to_zero}
