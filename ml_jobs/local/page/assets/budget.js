@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { code, empty, table } from "./common.js";
-import { number, percent, span, usd, when, words } from "./format.js";
+import { percent, span, usd, when, words, value } from "./format.js";
 
 const EFFECTS = { notify: "notify", block_new: "block new jobs", stop_spot: "stop spot jobs", scale_to_zero: "endpoints to zero", route_to: "send all to one release" };
 const effect = (name) => EFFECTS[name] || words(name);
@@ -26,11 +26,11 @@ export function budget(data) {
       h("div", { class: "forecast", vars: left(forecast || 0) }),
       h("div", { class: `spent ${ratio >= 1 ? "bad" : ratio >= 0.8 ? "warn" : ""}`, vars: left(ratio) }),
       steps.map((s) => h("i", { key: s.percent, class: s.reached_at ? "step reached" : "step", vars: left(s.percent / 100) }))),
-      h("div", { class: "scale", "aria-hidden": "true" }, steps.map((s) => h("span", { key: s.percent, vars: left(s.percent / 100) }, `${number(s.percent)}%`)))),
+      h("div", { class: "scale", "aria-hidden": "true" }, steps.map((s) => h("span", { key: s.percent, vars: left(s.percent / 100) }, `${value(s.percent)}%`)))),
     h("p", { class: "dim" }, ratio == null ? null : `${percent(ratio)} spent`, forecast != null ? `, ${usd(b.forecast_usd)} expected at the month's end` : "",
-      next ? `. Next at ${number(next.percent)}\u00a0%: ${effect(next.effect)}.` : "."),
+      next ? `. Next at ${value(next.percent)}\u00a0%: ${effect(next.effect)}.` : "."),
     h("ul", { class: "steps", "aria-label": "Budget steps" }, steps.map((s) => h("li", { key: s.percent, class: s.reached_at ? "reached" : null },
-      h("span", { class: "num" }, `${number(s.percent)}\u00a0%`), h("span", {}, effect(s.effect)),
+      h("span", { class: "num" }, `${value(s.percent)}\u00a0%`), h("span", {}, effect(s.effect)),
       h("span", { class: "dim" }, s.reached_at ? [s.released_at ? "lifted " : "reached ", when(s.released_at || s.reached_at, data.now)] : "ahead")))),
     h("h3", {}, "Holds in force"),
     b.holds.length ? h("ul", { class: "holds" }, b.holds.map((hold) => h("li", { key: hold.id },
