@@ -1,7 +1,7 @@
 """The user's cache folder: where managed engines lie, and how a thing gets there whole or not at all.
 
 engine/cli-3.259.0/         complete.json, bin/pulumi (and, of an official install, everything beside it)
-engine/host-3.259.0-<hash>/ complete.json, bin/{pulumi, pulumi-language-python, pulumi-resource-pulumi-python, host.py}
+engine/host-3.259.0-<hash>/ complete.json, bin/{pulumi, pulumi-language-python, pulumi-resource-pulumi-python, *.py}
 engine/home/                PULUMI_HOME of users who have none of their own
 """
 

@@ -7,8 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-HOST = Path(__file__).with_name("host.py")
-ATTACH = Path(__file__).with_name("attach.py")
+BESIDE = Path(__file__).with_name("beside")
 
 # POSIX sh, because it runs before any interpreter is known. The engine starts it in the project's program folder; a
 # `virtualenv` is relative to the project's root, so the search goes upwards, the nearest folder winning. PATH is never
@@ -55,15 +54,19 @@ COMMANDS = {
 """Executable -> what the interpreter runs. Policy packs need none of their own: they run through the language host."""
 
 
+def copied() -> list[Path]:
+    """What lies beside the CLI as it is here: every module of the folder but its `__init__`."""
+    return sorted(BESIDE.glob("[!_]*.py"))
+
+
 def fingerprint() -> str:
     """Of everything that `put` writes: a changed host makes a new copy beside the old one, which may be running."""
-    return hashlib.sha256(
-        HOST.read_bytes() + ATTACH.read_bytes() + LAUNCHER.encode() + repr(COMMANDS).encode()
-    ).hexdigest()[:12]
+    modules = [(path.name, path.read_bytes()) for path in copied()]
+    return hashlib.sha256(repr((modules, LAUNCHER, COMMANDS)).encode()).hexdigest()[:12]
 
 
 def put(bin_dir: Path, cli: Path) -> None:
-    """Fill `bin_dir` with the CLI, the host and its launchers.
+    """Fill `bin_dir` with the CLI, the host's modules and its launchers.
 
     The CLI is hard-linked: the engine expects its language host beside its own binary, links resolved.
     """
@@ -72,8 +75,8 @@ def put(bin_dir: Path, cli: Path) -> None:
         os.link(cli, bin_dir / "pulumi")
     except OSError:
         shutil.copy2(cli, bin_dir / "pulumi")
-    shutil.copyfile(HOST, bin_dir / "host.py")
-    shutil.copyfile(ATTACH, bin_dir / "attach.py")
+    for path in copied():
+        shutil.copyfile(path, bin_dir / path.name)
     for name, command in COMMANDS.items():
         launcher = bin_dir / name
         launcher.write_text(LAUNCHER.replace("COMMAND", command))

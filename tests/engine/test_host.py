@@ -134,6 +134,17 @@ def test_a_plugin_has_its_own_environment_folder_output_and_exit_status(host: An
     assert status == 3
 
 
+def test_a_plugin_finds_its_own_modules_and_never_the_hosts(host: Any, bin_dir: Path, folder: Path) -> None:
+    for name in ("host", "attach"):
+        (folder / "deep" / "program" / f"{name}.py").write_text("whose = 'mine'\n")
+    code = "import json, sys, attach, host\nprint(json.dumps([sys.path, attach.whose, host.whose]))\n"
+    out, err, status = plugin(host, folder, code)
+    assert (err, status) == (b"", 0)
+    path, *whose = json.loads(out)
+    assert whose == ["mine", "mine"]
+    assert str(bin_dir) not in path
+
+
 def test_a_plugin_that_dies_ends_its_stream_with_a_failure(host: Any, folder: Path) -> None:
     _, _, status = plugin(host, folder, "import os\nos.kill(os.getpid(), 9)\n")
     assert status == -9
@@ -277,6 +288,16 @@ def test_the_launcher_finds_the_environment_that_the_project_names(bin_dir: Path
     with grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
         about = services.LanguageRuntimeStub(channel).About(messages.AboutRequest(), timeout=20)
     assert Path(about.executable).is_relative_to(folder / "env")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_it_finds_its_own_modules_when_scripts_do_not_look_beside_themselves(bin_dir: Path, folder: Path) -> None:
+    process = start(bin_dir, folder, PYTHONSAFEPATH="1")
+    assert process.stdout is not None
+    with grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
+        out, err, status = plugin(services.LanguageRuntimeStub(channel), folder, "print('there')\n")
+    assert (out, err, status) == (b"there\n", b"", 0)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -137,6 +138,8 @@ def test_a_build_gets_our_language_host_beside_it(machine: Machine) -> None:
         "pulumi",
         "pulumi-language-python",
         "pulumi-resource-pulumi-python",
+        "skywright_child.py",
+        "skywright_nursery.py",
     ]
     assert all(os.access(found.bin_dir / name, os.X_OK) for name in ("pulumi", *launchers.COMMANDS))
     assert "fetching example.com/some/module v1.2.3" in said
@@ -145,15 +148,17 @@ def test_a_build_gets_our_language_host_beside_it(machine: Machine) -> None:
     assert machine.builds == 1
 
 
-def test_a_changed_host_is_put_beside_the_same_cli(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("module", [path.name for path in launchers.copied()])
+def test_a_changed_host_is_put_beside_the_same_cli(machine: Machine, module: str) -> None:
     machine.has_go()
     before = install.install(quiet)
-    changed = machine.folder / "host.py"
-    changed.write_text("# newer\n")
-    monkeypatch.setattr(launchers, "HOST", changed)
+    changed = machine.folder / "beside"
+    shutil.copytree(launchers.BESIDE, changed)
+    (changed / module).write_text("# newer\n")
+    machine.monkeypatch.setattr(launchers, "BESIDE", changed)
     after = find.find()
     assert after.bin_dir != before.bin_dir
-    assert (after.bin_dir / "host.py").read_text() == "# newer\n"
+    assert (after.bin_dir / module).read_text() == "# newer\n"
     assert before.cli.exists(), "it may be running"
     assert machine.builds == 1
 

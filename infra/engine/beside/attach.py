@@ -21,7 +21,7 @@ START_S = 30.0
 
 
 def meeting_point(engine_pid: int) -> str:
-    """The socket of the language host that `engine_pid` started. host.py holds the same rule."""
+    """The socket of the language host that `engine_pid` started. skywright_nursery.py holds the same rule."""
     return f"{os.environ.get('TMPDIR') or '/tmp'}/skywright-host-{os.getuid()}/{engine_pid}.sock"
 
 

@@ -1,0 +1,205 @@
+"""Processes for jobs, forked from one that has imported pulumi and the project's `preload` but started no gRPC."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import io
+import json
+import os
+import re
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+if TYPE_CHECKING:
+    from infra.engine.beside.skywright_child import Job, perform
+else:
+    from skywright_child import Job, perform
+
+
+class Task(Protocol):
+    """A running job."""
+
+    def wait(self) -> int:
+        """Its exit status; negative after a signal, also when it died without one."""
+
+    def kill(self) -> None:
+        """End it now; nothing happens when it has ended."""
+
+
+class Nursery:
+    """A process forked before gRPC starts; it forks a child for each job.
+
+    Jobs come from the host, through a socket pair, and from attach.py, through a socket named by the engine's pid.
+    """
+
+    def __init__(self, engine_pid: int) -> None:
+        self._ours, theirs = socket.socketpair()
+        self._lock = threading.Lock()
+        host = os.getpid()
+        if os.fork() == 0:
+            self._ours.close()
+            os._exit(self._serve(theirs, host, engine_pid))
+        theirs.close()
+
+    def start(self, job: Job, stdout: int, stderr: int) -> Task:
+        """Start a job whose output goes to these file descriptors."""
+        status, theirs = os.pipe()
+        request = json.dumps(job).encode()
+        with self._lock:
+            socket.send_fds(self._ours, [len(request).to_bytes(8, "big")], [stdout, stderr, theirs])
+            self._ours.sendall(request)
+        os.close(theirs)
+        return Forked(status)
+
+    @staticmethod
+    def _serve(requests: socket.socket, host: int, engine_pid: int) -> int:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        listener, path = listen(engine_pid)
+
+        def end(number: int = 0, frame: FrameType | None = None) -> NoReturn:
+            if path is not None:
+                path.unlink(missing_ok=True)
+            os._exit(0)
+
+        signal.signal(signal.SIGINT, end)
+        warm(Path.cwd())
+        sources = [requests, listener] if listener is not None else [requests]
+        while True:
+            ready, _, _ = select.select(sources, [], [])
+            descriptors: list[int] = []
+            if requests in ready:
+                if (job := receive(requests, descriptors)) is None or os.getppid() != host:
+                    end()
+                Nursery._fork(job, descriptors, sources)
+            elif listener is not None:
+                guest, _ = listener.accept()
+                with guest, contextlib.suppress(OSError, ValueError):
+                    guest.settimeout(5)
+                    job = receive(guest, descriptors)
+                    if job is not None and job["home"] == os.path.realpath(sys.prefix):
+                        guest.setblocking(True)
+                        Nursery._fork(job, [*descriptors, os.dup(guest.fileno())], [*sources, guest])
+                        descriptors = []
+                for descriptor in descriptors:  # a refused guest's: it waits for us to let go of its output
+                    os.close(descriptor)
+
+    @staticmethod
+    def _fork(job: Job, descriptors: list[int], sources: list[socket.socket]) -> None:
+        if os.fork() == 0:
+            for source in sources:
+                source.close()
+            os._exit(Nursery._child(job, *descriptors))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    @staticmethod
+    def _child(job: Job, stdout: int, stderr: int, status: int) -> int:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler if "module" in job else signal.SIG_DFL)
+        if "home" in job:
+            # It belongs to the process that asked, not to the host, which the engine may end before.
+            os.setsid()
+            threading.Thread(target=lambda: (os.read(status, 1), os._exit(1)), daemon=True).start()
+        else:
+            end_with_parent(os.getppid())
+        os.write(status, f"{os.getpid()}\n".encode())
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        os.close(stdout)
+        os.close(stderr)
+        code = 1
+        try:
+            code = perform(job)
+            atexit._run_exitfuncs()
+        except BaseException:
+            traceback.print_exc()
+        os.write(status, f"{code}\n".encode())
+        return code
+
+
+def warm(folder: Path) -> None:
+    """Import the module that the project's runtime option `preload` names, so that children need not.
+
+    Preview, update and providers are forked later and find it there. What goes wrong here goes wrong in the program
+    too, which tells of it. The official host knows no such option and passes over it.
+    """
+    for root in (folder, *folder.parents):
+        with contextlib.suppress(OSError):
+            named = re.search(r"^ +preload: *([\w.]+) *$", (root / "Pulumi.yaml").read_text(), re.MULTILINE)
+            if named is not None:
+                with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+                    importlib.import_module(named[1])
+            return
+
+
+def listen(engine_pid: int) -> tuple[socket.socket | None, Path | None]:
+    """The socket on which attach.py asks (its `meeting_point`), in a folder of this user alone; none if that fails."""
+    path = Path(os.environ.get("TMPDIR") or "/tmp") / f"skywright-host-{os.getuid()}" / f"{engine_pid}.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        owner = path.parent.lstat()
+        if owner.st_uid != os.getuid() or owner.st_mode & 0o077:
+            return None, None
+        path.unlink(missing_ok=True)
+        listener.bind(str(path))
+        listener.listen()
+    except OSError:
+        return None, None
+    return listener, path
+
+
+def receive(channel: socket.socket, descriptors: list[int]) -> Job | None:
+    """One job, and what it may write to; None when the other side is gone."""
+    header, given, _, _ = socket.recv_fds(channel, 8, 3)
+    descriptors += given
+    if len(header) < 8:
+        return None
+    body = bytearray()
+    while len(body) < int.from_bytes(header, "big"):
+        if not (more := channel.recv(int.from_bytes(header, "big") - len(body))):
+            return None
+        body += more
+    job: Job = json.loads(body)
+    return job
+
+
+class Forked:
+    """A child of the nursery: its pid and, at its end, its exit status come through a pipe."""
+
+    def __init__(self, status: int) -> None:
+        self._status = os.fdopen(status, "r")
+        self.pid = int(self._status.readline() or 0)
+        self._ended = False
+
+    def wait(self) -> int:
+        code = self._status.readline()
+        self._ended = True
+        self._status.close()
+        return int(code) if code else -signal.SIGKILL
+
+    def kill(self) -> None:
+        if self.pid and not self._ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process, whatever it does, soon after `parent` (the process that started it) is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.25)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
