@@ -205,7 +205,7 @@ def serve(engine: str) -> NoReturn:
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     while True:
-        signal.pause()
+        server.wait_for_termination(0.5)  # returns often: a signal that came just before a longer wait would be late
 
 
 def quiet(number: int, frame: FrameType | None) -> None:
