@@ -119,7 +119,7 @@ def test_a_half_made_folder_is_swept_and_never_listed(tmp_path):
 
 
 def test_ranks_pass_over_what_is_spoiled_and_take_the_newest_whole_one(job):
-    run = job(epochs=6, pace_s=0.004)
+    run = job(epochs=6, pace_s=0.02)
     attempt = run.start()
     run.until(lambda: len(list(run.checkpoints.glob("step-*"))) >= 3, "third checkpoint")
     attempt.send(signal.SIGKILL)
@@ -144,7 +144,7 @@ def test_a_job_with_other_params_is_refused_with_78(job):
 
 
 def test_a_full_disk_ends_with_one_line_and_leaves_what_was_whole(job):
-    run = job(epochs=20, pace_s=0.003, width=16)
+    run = job(epochs=20, pace_s=0.01, width=16)
     attempt = run.start()
     run.until(lambda: bool(run.events("checkpoint")), "checkpoint")
     attempt.send(signal.SIGTERM)

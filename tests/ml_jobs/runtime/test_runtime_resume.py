@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PACE = {"epochs": 6, "pace_s": 0.004}
+PACE = {"epochs": 6, "pace_s": 0.012}  # slow enough that a signal always finds the job at work
 """120 steps, slow enough to be hit in the middle."""
 
 
@@ -93,7 +93,7 @@ def test_a_lost_peer_is_one_line_and_no_traceback(job):
 def test_three_ranks_resume_bit_equal(job):
     weights = []
     for name, is_disturbed in (("calm", False), ("disturbed", True)):
-        run = job(name=name, epochs=3, pace_s=0.003)
+        run = job(name=name, epochs=3, pace_s=0.015)
         run.world_size = 3
         if is_disturbed:
             attempt = run.start()
@@ -125,7 +125,7 @@ def test_another_world_size_skips_and_repeats_no_sample(job):
 
 
 def test_a_notice_shorter_than_a_save_leaves_the_periodic_checkpoint(job, undisturbed):
-    run = job(**PACE)
+    run = job(**PACE | {"pace_s": 0.03})
     run.env = {"SKYWRIGHT_NOTICE_S": "0.4"}
     attempt = run.start()
     run.until(lambda: len(run.events("checkpoint")) >= 2, "second checkpoint")
