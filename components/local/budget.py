@@ -7,9 +7,11 @@ from typing import Any
 import pulumi
 
 from components import contract
-from components.contract import BudgetOutputs, IdentityOutputs, StorageOutputs
+from components.contract import BudgetOutputs, StorageOutputs
 from components.local import holds
-from components.local.network import LocalNetwork, local_settings, root_of, service_config
+from components.local.config import service_config
+from components.local.identity import LocalIdentity
+from components.local.network import LocalNetwork, local_settings, root_of
 from components.local.resources import Service
 from components.specs import BudgetSpec
 
@@ -24,19 +26,25 @@ class BudgetAlarm(contract.BudgetAlarm):
         spec: BudgetSpec,
         *,
         network: LocalNetwork,
-        identity: IdentityOutputs,
+        identity: LocalIdentity,
         storage: StorageOutputs,
         **below: Any,
     ) -> BudgetOutputs:
         config = service_config(
-            self.ctx, network, storage, "ledger", token_ref=identity.viewer_ref, peers=("scheduler", "router"),
+            self.ctx,
+            network,
+            identity,
+            storage,
+            "ledger",
+            token_ref=identity.viewer_ref,
+            peers=("scheduler", "router"),
             settings={
                 "monthly_limit_usd": spec.monthly_limit_usd,
                 "steps": [step.model_dump(mode="json") for step in spec.steps],
                 "endpoint_usd_per_hour": local_settings(self.ctx).endpoint_usd_per_hour,
                 "supervisor_url": network.socket.apply(lambda path: f"unix://{path}"),
             },
-        )  # fmt: skip
+        )
         ledger = Service(
             self.child_name("ledger"),
             module="ml_jobs.local.ledger",

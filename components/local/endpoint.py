@@ -7,8 +7,10 @@ from typing import Any
 import pulumi
 
 from components import contract
-from components.contract import Context, EndpointOutputs, IdentityOutputs, RegistryOutputs, StorageOutputs, Unsupported
-from components.local.network import LocalNetwork, service_config
+from components.contract import Context, EndpointOutputs, RegistryOutputs, StorageOutputs, Unsupported
+from components.local.config import service_config
+from components.local.identity import LocalIdentity
+from components.local.network import LocalNetwork
 from components.local.release import STOP_S, server_name
 from components.local.resources import ReleaseServer, Routes, Service
 from components.specs import EndpointSpec
@@ -32,26 +34,40 @@ class ModelEndpoint(contract.ModelEndpoint):
         spec: EndpointSpec,
         *,
         network: LocalNetwork,
-        identity: IdentityOutputs,
+        identity: LocalIdentity,
         storage: StorageOutputs,
         registry: RegistryOutputs,
         **below: Any,
     ) -> EndpointOutputs:
         router = Service(
-            self.child_name("router"), module="ml_jobs.local.router", stop_s=STOP_S,
+            self.child_name("router"),
+            module="ml_jobs.local.router",
+            stop_s=STOP_S,
             config=service_config(
-                self.ctx, network, storage, "router", token_ref=identity.serving_ref, settings={"endpoint": spec.name}
+                self.ctx,
+                network,
+                identity,
+                storage,
+                "router",
+                token_ref=identity.serving_ref,
+                settings={"endpoint": spec.name},
             ),
             opts=self.child(),
-        )  # fmt: skip
+        )
         servers = {}
         for name, release in spec.releases.items():
             record = release.model_dump(mode="json")
             process = server_name(name, release.artifact_sha256)
             config = service_config(
-                self.ctx, network, storage, process, token_ref=identity.serving_ref, port=0,
+                self.ctx,
+                network,
+                identity,
+                storage,
+                process,
+                token_ref=identity.serving_ref,
+                port=0,
                 settings={"release_name": name, "endpoint": spec.name, "release": record | _WEIGHTLESS},
-            )  # fmt: skip
+            )
             servers[name] = ReleaseServer(
                 self.child_name(f"release-{name}"),
                 release={key: value for key, value in record.items() if key not in _WEIGHTLESS},
@@ -69,14 +85,17 @@ class ModelEndpoint(contract.ModelEndpoint):
                 "routing": spec.routing.model_dump(mode="json"),
                 "releases": {
                     name: {
-                        "url": servers[name].url, "model": release.model, "version": release.version,
-                        "weight_percent": release.weight_percent, "shadow_percent": release.shadow_percent,
+                        "url": servers[name].url,
+                        "model": release.model,
+                        "version": release.version,
+                        "weight_percent": release.weight_percent,
+                        "shadow_percent": release.shadow_percent,
                     }
                     for name, release in spec.releases.items()
                 },
             },
             opts=self.child(),
-        )  # fmt: skip
+        )
         url = pulumi.Output.all(router.url, routes.id).apply(lambda both: both[0])
         return EndpointOutputs(name=spec.name, url=url, protocol="open-inference-v2")
 

@@ -7,8 +7,10 @@ from typing import Any
 import pulumi
 
 from components import contract
-from components.contract import IdentityOutputs, MonitoringOutputs, StorageOutputs
-from components.local.network import LocalNetwork, local_settings, service_config
+from components.contract import MonitoringOutputs, StorageOutputs
+from components.local.config import service_config
+from components.local.identity import LocalIdentity
+from components.local.network import LocalNetwork, local_settings
 from components.local.resources import SecretFile, Service
 from components.specs import MonitoringSpec
 
@@ -23,7 +25,7 @@ class Monitoring(contract.Monitoring):
         spec: MonitoringSpec,
         *,
         network: LocalNetwork,
-        identity: IdentityOutputs,
+        identity: LocalIdentity,
         storage: StorageOutputs,
         **below: Any,
     ) -> MonitoringOutputs:
@@ -36,7 +38,12 @@ class Monitoring(contract.Monitoring):
                 opts=self.child(),
             ).path
         config = service_config(
-            self.ctx, network, storage, "monitor", token_ref=identity.viewer_ref,
+            self.ctx,
+            network,
+            identity,
+            storage,
+            "monitor",
+            token_ref=identity.viewer_ref,
             peers=("registry", "scheduler", "router", "ledger"),
             settings={
                 "alerts": [alert.model_dump(mode="json") for alert in spec.alerts],
@@ -45,7 +52,7 @@ class Monitoring(contract.Monitoring):
                 "scrape_s": local_settings(self.ctx).scrape_s,
                 "retention_days": spec.log_retention_days,
             },
-        )  # fmt: skip
+        )
         monitor = Service(
             self.child_name("monitor"),
             module="ml_jobs.local.monitor",

@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 
 from components import contract
-from components.contract import Context, NetworkOutputs, StorageOutputs, Unsupported
+from components.contract import Context, NetworkOutputs, Unsupported
 from components.local.resources import Host
 from components.local.settings import LocalSettings
 from components.specs import NetworkSpec
@@ -77,35 +77,3 @@ class Network(contract.Network):
             ports=host.ports,
             socket=host.socket,
         )
-
-
-def service_config(
-    ctx: Context,
-    network: LocalNetwork,
-    storage: StorageOutputs,
-    name: str,
-    *,
-    token_ref: pulumi.Input[str],
-    settings: Mapping[str, Any],
-    peers: tuple[str, ...] = (),
-    port: pulumi.Input[int] | None = None,
-) -> dict[str, Any]:
-    """A process's ServiceConfig (see ml_jobs.local.process) as inputs of its resource."""
-    return {
-        "name": name,
-        "stack": ctx.stack,
-        "environment": ctx.environment,
-        "root": network.root,
-        "host": "127.0.0.1",
-        "port": port if port is not None else network.ports.apply(lambda ports: int(ports[name])),
-        "issuer_key": network.path("identity/issuer.pub"),
-        "token_file": pulumi.Output.from_input(token_ref).apply(_path),
-        "artifacts_url": storage.artifacts_url,
-        "holds_file": network.path("state/holds.jsonl"),
-        "peers": {peer: network.url(peer) for peer in peers},
-        "settings": settings,
-    }
-
-
-def _path(reference: str) -> str:
-    return reference.removeprefix("file://")

@@ -111,7 +111,8 @@ class KeysProvider(_Provider):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SkywrightError((done.stderr.strip().splitlines() or ["the keys can't be made"])[-1])
-        return self.kept(props, status="whole")
+        public = (Path(props["root"]) / "identity" / "issuer.pub").read_bytes()
+        return self.kept(props, fingerprint=hashlib.sha256(public).hexdigest()[:16], status="whole")
 
     def read(self, id_: str, props: Props) -> ReadResult:
         folder = Path(props["root"]) / "identity"

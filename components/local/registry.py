@@ -7,8 +7,10 @@ from typing import Any
 import pulumi
 
 from components import contract
-from components.contract import IdentityOutputs, RegistryOutputs, StorageOutputs
-from components.local.network import LocalNetwork, service_config
+from components.contract import RegistryOutputs, StorageOutputs
+from components.local.config import service_config
+from components.local.identity import LocalIdentity
+from components.local.network import LocalNetwork
 from components.local.resources import Service
 from components.specs import RegistrySpec
 
@@ -23,18 +25,23 @@ class ModelRegistry(contract.ModelRegistry):
         spec: RegistrySpec,
         *,
         network: LocalNetwork,
-        identity: IdentityOutputs,
+        identity: LocalIdentity,
         storage: StorageOutputs,
         requires_second_person: bool = False,
         **below: Any,
     ) -> RegistryOutputs:
         config = service_config(
-            self.ctx, network, storage, "registry", token_ref=identity.training_ref,
+            self.ctx,
+            network,
+            identity,
+            storage,
+            "registry",
+            token_ref=identity.training_ref,
             settings={
                 "requires_second_person": requires_second_person,
                 "approver_key": identity.approver_key_ref.apply(lambda ref: ref.removeprefix("file://")),
             },
-        )  # fmt: skip
+        )
         server = Service(
             self.child_name("server"),
             module="ml_jobs.local.registry",

@@ -26,8 +26,14 @@ class Host(Resource, module="local", name="Host"):
 
 
 class Keys(Resource, module="local", name="Keys"):
+    """`fingerprint`: of the public key that tokens are verified with."""
+
+    fingerprint: pulumi.Output[str]
+
     def __init__(self, name: str, *, root: pulumi.Input[str], stack: str, opts: pulumi.ResourceOptions) -> None:
-        super().__init__(providers.KeysProvider(), name, {"root": root, "stack": stack, "status": None}, opts)
+        super().__init__(
+            providers.KeysProvider(), name, {"root": root, "stack": stack, "fingerprint": None, "status": None}, opts
+        )
 
 
 class Folder(Resource, module="local", name="Folder"):

@@ -7,8 +7,10 @@ from typing import Any
 import pulumi
 
 from components import contract
-from components.contract import Context, IdentityOutputs, StorageOutputs, TrainingOutputs, Unsupported
-from components.local.network import LocalNetwork, local_settings, service_config
+from components.contract import Context, StorageOutputs, TrainingOutputs, Unsupported
+from components.local.config import service_config
+from components.local.identity import LocalIdentity
+from components.local.network import LocalNetwork, local_settings
 from components.local.resources import Service
 from components.local.settings import AlwaysMarket, LocalSettings, ModelMarket, TraceMarket
 from components.specs import TrainingSpec
@@ -40,20 +42,26 @@ class TrainingCluster(contract.TrainingCluster):
         spec: TrainingSpec,
         *,
         network: LocalNetwork,
-        identity: IdentityOutputs,
+        identity: LocalIdentity,
         storage: StorageOutputs,
         **below: Any,
     ) -> TrainingOutputs:
         settings = local_settings(self.ctx)
         pools = pools_of(spec, settings)
         config = service_config(
-            self.ctx, network, storage, "scheduler", token_ref=identity.training_ref, peers=("registry", "ledger"),
+            self.ctx,
+            network,
+            identity,
+            storage,
+            "scheduler",
+            token_ref=identity.training_ref,
+            peers=("registry", "ledger"),
             settings={
                 "pools": [pool.model_dump(mode="json") for pool in pools],
                 "market": settings.spot_market.model_dump(mode="json"),
                 "spot_fallback_s": spec.spot_fallback_s,
             },
-        )  # fmt: skip
+        )
         scheduler = Service(
             self.child_name("scheduler"),
             module="ml_jobs.local.scheduler",

@@ -36,8 +36,9 @@ def table(title: str, columns: Columns, rows: Iterable[Mapping[str, Any]], *, as
         title=title or None, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False
     )
     for key, heading in columns:
-        numeric = any(isinstance(row.get(key), int | float) for row in rows)
-        shown.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        values = [row[key] for row in rows if row.get(key) is not None]
+        is_numeric = bool(values) and all(isinstance(value, int | float) for value in values)
+        shown.add_column(heading, justify="right" if is_numeric else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(cell(row.get(key)) for key, _ in columns))
     if not rows:

@@ -12,7 +12,7 @@ from infra.cli import render
 from infra.cli.options import JsonOption, StackOption
 from infra.stack import project_dir, stack_file
 
-CHANGED = re.compile(r"^ ?[-+~]{1,2} .*(created|updated|deleted|replaced|failed)|error|\[mandatory\]")
+CHANGED = re.compile(r"^ ?[-+~]{1,2} .*(created|updated|deleted|replaced|failed)|error|warning:|\[mandatory\]")
 """Lines of the engine that tell of a change or a refusal; the rest is for --verbose."""
 
 
@@ -23,9 +23,10 @@ def up(
 ) -> None:
     """Bring the stack to what its file declares. Holds that stand are shown, never lifted."""
     from infra.engine.run import Engine
+    from infra.program import components_of
     from infra.settings import from_file
 
-    from_file(stack_file(stack))  # mistakes before the engine starts
+    components_of(from_file(stack_file(stack)).cloud)  # mistakes, before the engine starts or writes anything
     engine = Engine(project_dir(), stack)
     engine.ensure_stack()
     outcome = engine.up(on_line=None if as_json else lambda line: _show(line, verbose))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import SkywrightError, UserError
-from infra.engine import environment, events
+from infra.engine import environment, events, torn
 from infra.engine.events import Outcome
 from infra.engine.find import Found, find
 from infra.engine.locks import Lock, locks
@@ -114,22 +114,23 @@ class Engine:
 
     def preview(self, on_line: Lines | None = None, *, args: Sequence[str] = ()) -> Outcome:
         self.ensure_stack()
+        self.recover()
         return self._run("preview", on_line, [*self._pack(), *args])
 
     def up(self, on_line: Lines | None = None, *, args: Sequence[str] = ()) -> Outcome:
         """A preview with the policy pack, then the update with it; nothing is created when the preview fails."""
         self.ensure_stack()
-        self.cancel_stale_lock()
+        self.recover()
         return self._run("up", on_line, ["--yes", *self._pack(), *args])
 
     def refresh(self, on_line: Lines | None = None, *, args: Sequence[str] = ()) -> Outcome:
         self._need_stack()
-        self.cancel_stale_lock()
+        self.recover()
         return self._run("refresh", on_line, ["--yes", *args])
 
     def destroy(self, on_line: Lines | None = None, *, args: Sequence[str] = ()) -> Outcome:
         self._need_stack()
-        self.cancel_stale_lock()
+        self.recover()
         return self._run("destroy", on_line, ["--yes", *args])
 
     # --- questions
@@ -138,12 +139,14 @@ class Engine:
         """What the program exported at the last `up`; empty when there was none. Secrets read "[secret]"."""
         if not self.exists():
             return {}
+        self.recover()
         asked = ["stack", "output", "--json", *(["--show-secrets"] if shows_secrets else [])]
         return dict(json.loads(self._ask(*asked)))
 
     def export(self) -> dict[str, Any]:
         """The stack's state, as `pulumi stack export` gives it."""
         self._need_stack()
+        self.recover()
         return dict(json.loads(self._ask("stack", "export")))
 
     def locks(self) -> list[Lock]:
@@ -157,6 +160,13 @@ class Engine:
             lock.file.unlink(missing_ok=True)
             lock.file.with_name(lock.file.name + ".attrs").unlink(missing_ok=True)
         return len(stale)
+
+    def recover(self) -> Path | None:
+        """Undo what a killed run left: its lock, and a state that it was just writing (the torn file is given back)."""
+        self.cancel_stale_lock()
+        if (folder := self.backend.folder) is None or self.locks():
+            return None
+        return torn.mend(folder, self.project, self.stack)
 
     @property
     def project(self) -> str:

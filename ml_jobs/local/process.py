@@ -32,6 +32,7 @@ class ServiceConfig(Record):
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
     issuer_key: str = Field(description="file of the public key that tokens are verified with")
+    issuer_fingerprint: str = Field("", description="of that key: a new key is a new config, and a new start")
     token_file: str | None = Field(None, description="the token that this process shows to others")
     artifacts_url: str
     holds_file: str

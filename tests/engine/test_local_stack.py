@@ -87,6 +87,17 @@ def test_a_missing_token_is_seen_and_mended(bed: Bed) -> None:
     assert (bed.root / "identity" / "tokens" / "viewer.token").stat().st_mode & 0o077 == 0
 
 
+def test_a_new_signing_key_reaches_everybody_who_verifies_with_it(bed: Bed) -> None:
+    before = bed.processes()
+    (bed.root / "identity" / "issuer.key").unlink()
+    bed.engine.refresh()
+    bed.engine.up()
+    after = bed.processes()
+    assert exactly_one_of_each(bed) and all(after[name] != before[name] for name in SERVICES)
+    assert bed.type("status").returncode == 0
+    assert bed.engine.up().is_unchanged
+
+
 def test_the_supervisors_death_takes_all_with_it_and_up_brings_back_one_of_each(bed: Bed) -> None:
     os.kill(int((bed.root / "supervisor" / "supervisord.pid").read_text()), signal.SIGKILL)
     assert until(lambda: not bed.processes())
@@ -134,6 +145,15 @@ def test_a_stack_file_with_a_mistake_never_reaches_the_engine(tmp_path: Path) ->
     done = bed.type("up")
     assert (done.returncode, "Did you mean local?" in done.stderr) == (78, True)
     assert not bed.engine.exists()
+
+
+def test_a_cloud_without_components_is_one_line_and_leaves_the_file_alone(tmp_path: Path) -> None:
+    bed = Bed(tmp_path, {"skywright:cloud": "aws", "skywright:region": "eu-west-1"})
+    before = bed.file.read_bytes()
+    done = bed.type("up")
+    assert (done.returncode, done.stderr.count("\n")) == (78, 1)
+    assert "not part of this release" in done.stderr
+    assert bed.file.read_bytes() == before and not bed.engine.exists()
 
 
 def test_pulumi_typed_by_hand_sees_the_same_stack_without_an_activated_environment(bed: Bed) -> None:
