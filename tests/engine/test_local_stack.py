@@ -107,6 +107,15 @@ def test_the_supervisors_death_takes_all_with_it_and_up_brings_back_one_of_each(
     assert bed.engine.up().is_unchanged
 
 
+def test_a_state_that_a_killed_engine_tore_is_mended_and_what_it_missed_adopted(bed: Bed) -> None:
+    assert bed.engine.backend.folder is not None
+    file = bed.engine.backend.folder / ".pulumi" / "stacks" / "skywright" / "test.json"
+    file.write_bytes(file.read_bytes()[:1000])
+    bed.engine.up()
+    assert exactly_one_of_each(bed)
+    assert bed.engine.up().is_unchanged
+
+
 @pytest.mark.parametrize("moment", ["registry.json", "monitor.json"])
 def test_an_up_killed_half_way_is_finished_by_the_next_with_one_of_each(tmp_path: Path, moment: str) -> None:
     bed = Bed(tmp_path)
