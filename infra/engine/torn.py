@@ -21,9 +21,13 @@ def mend(backend: Path, project: str, stack: str) -> Path | None:
     Only for a stack that nobody holds the lock of. Raises SkywrightError when the copy is torn too.
     """
     state = backend / ".pulumi" / "stacks" / project / f"{stack}.json"
+    copy = state.with_name(state.name + ".bak")
+    for file in (state, copy):  # each has a file of attributes beside it, which can be torn as well, and can be missed
+        attributes = file.with_name(file.name + ".attrs")
+        if attributes.exists() and not _is_whole(attributes):
+            attributes.unlink()
     if not state.exists() or _is_whole(state):
         return None
-    copy = state.with_name(state.name + ".bak")
     if not _is_whole(copy):
         raise SkywrightError(
             f"the state of stack {stack}, {state}, is damaged, and so is its copy",

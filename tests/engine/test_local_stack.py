@@ -107,10 +107,11 @@ def test_the_supervisors_death_takes_all_with_it_and_up_brings_back_one_of_each(
     assert bed.engine.up().is_unchanged
 
 
-def test_a_state_that_a_killed_engine_tore_is_mended_and_what_it_missed_adopted(bed: Bed) -> None:
+@pytest.mark.parametrize(("name", "left"), [("test.json", 1000), ("test.json", 0), ("test.json.attrs", 0)])
+def test_a_state_that_a_killed_engine_tore_is_mended_and_what_it_missed_adopted(bed: Bed, name: str, left: int) -> None:
     assert bed.engine.backend.folder is not None
-    file = bed.engine.backend.folder / ".pulumi" / "stacks" / "skywright" / "test.json"
-    file.write_bytes(file.read_bytes()[:1000])
+    file = bed.engine.backend.folder / ".pulumi" / "stacks" / "skywright" / name
+    file.write_bytes(file.read_bytes()[:left])
     bed.engine.up()
     assert exactly_one_of_each(bed)
     assert bed.engine.up().is_unchanged

@@ -46,5 +46,14 @@ def test_when_the_copy_is_damaged_too_it_says_so_and_touches_nothing(tmp_path: P
     assert file.read_text() == WHOLE[:5]
 
 
+@pytest.mark.parametrize("name", ["test.json.attrs", "test.json.bak.attrs"])
+def test_torn_attributes_are_dropped_and_whole_ones_kept(tmp_path: Path, name: str) -> None:
+    file = state(tmp_path, WHOLE, WHOLE)
+    file.with_name(name).write_text("")
+    assert mend(tmp_path, "skywright", "test") is None
+    assert not file.with_name(name).exists()
+    assert file.with_name("test.json.attrs").exists() == (name != "test.json.attrs")
+
+
 def test_no_state_is_nothing_to_mend(tmp_path: Path) -> None:
     assert mend(tmp_path, "skywright", "test") is None
