@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -59,7 +60,7 @@ def rollback(
         render.next_step(f"skywright predict -s {stack} --sample 5")
 
 
-def _lines(quiet: bool) -> operations.OnLine | None:  # type: ignore[name-defined]  # noqa: F821
+def _lines(quiet: bool) -> Callable[[str], None] | None:
     return None if quiet else lambda line: render.say(f"  {line}", style="dim")
 
 
