@@ -68,10 +68,11 @@ class HostProvider(_Provider):
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise SkywrightError(f"{root} can't be made: {error.strerror}", "Set skywright:local.root.") from None
+        # Ports first: where one is taken, nothing was started that nobody would end.
+        ports = ports or catalogue.choose(root, {name: int(port) for name, port in props["wanted_ports"].items()})
         if supervision.is_running(root) and not (root / "supervisor" / "supervisord.conf").exists():
             supervision.stop(root)  # its folder was removed under it
         supervision.start(root)
-        ports = ports or catalogue.choose(root, {name: int(port) for name, port in props["wanted_ports"].items()})
         return self.kept(props, ports=ports, socket=str(supervision.socket_path(root)), status="running")
 
     def read(self, id_: str, props: Props) -> ReadResult:

@@ -146,6 +146,7 @@ def test_a_taken_port_is_one_line_that_names_it(tmp_path: Path) -> None:
         done = bed.type("up")
         assert done.returncode != 0
         assert f"skywright:local.ports.router is {port}" in done.stderr
+        assert not bed.leftovers()
         assert "Traceback" not in done.stderr + done.stdout
         bed.engine.destroy()
 
