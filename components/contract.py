@@ -46,7 +46,7 @@ class Unsupported(UserError):
 class Context:
     """What all components of a stack share.
 
-    `names` prefixes every logical name; `tags` go onto everything that can carry them; `settings` are the selected
+    `tags` go onto everything that can carry them; `settings` are the selected
     cloud's own settings (None where it has none). `project_dir` is the folder of Pulumi.yaml.
     """
 
@@ -60,9 +60,6 @@ class Context:
     retain_data: bool = True
     settings: BaseModel | None = None
     secrets: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
-
-    def name(self, *parts: str) -> str:
-        return "-".join(parts)
 
 
 @dataclass(frozen=True)
