@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := infra,local,train,serve,dev
+EXTRAS := infra,aws,gcp,azure,kubernetes,rehearse,local,train,serve,dev
 STACK ?= demo
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true

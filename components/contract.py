@@ -2,7 +2,8 @@
 
 A cloud's package exports `Network`, `Identity`, `Storage`, `TrainingCluster`, `ModelRegistry`, `ModelEndpoint`,
 `Monitoring` and `BudgetAlarm`, each a subclass of the base class of that name here. The base class owns the order of
-work: capabilities are checked, then `build` places the resources, then the outputs are registered.
+work: what the cloud can't do is refused (`features`, `check`), then `build` places the resources, then the outputs are
+registered. An output record may be subclassed by a cloud for what only its own components need of each other.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import pulumi
 from pydantic import BaseModel
 
 from catalog.errors import UserError
+from catalog.names import NameRule, name_for, unique_name_for
+from components import features
 from components.specs import (
     BudgetSpec,
     EndpointSpec,
@@ -46,8 +49,8 @@ class Unsupported(UserError):
 class Context:
     """What all components of a stack share.
 
-    `tags` go onto everything that can carry them; `settings` are the selected
-    cloud's own settings (None where it has none). `project_dir` is the folder of Pulumi.yaml.
+    `tags` go onto everything that can carry them; `settings` are the selected cloud's own settings (None where it has
+    none). `project_dir` is the folder of Pulumi.yaml. `log_retention_days` holds for every log of the stack.
     """
 
     project: str
@@ -58,8 +61,17 @@ class Context:
     is_production: bool
     project_dir: str = "."
     retain_data: bool = True
+    log_retention_days: int = 30
     settings: BaseModel | None = None
     secrets: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+
+    def name(self, rule: NameRule, *parts: str) -> str:
+        """The cloud's name for a thing of this stack: project, stack and parts, within the rule."""
+        return name_for(rule, self.project, self.stack, *parts)
+
+    def unique_name(self, rule: NameRule, *parts: str, scope: str = "") -> str:
+        """The same for names that the whole cloud shares: ends in a digest of `scope` (an account), region, stack."""
+        return unique_name_for(rule, self.project, self.stack, *parts, scope=f"{scope}/{self.region or ''}")
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,8 @@ class StorageOutputs:
 
 @dataclass(frozen=True)
 class RegistryOutputs:
-    """`tracking_url`: MLflow's protocol. `models_ref`: the group of versions. `image_url`: empty if there is none."""
+    """`tracking_url`: MLflow's protocol; empty where the stack has no such server, and versions with their lineage lie
+    in `models_ref`, the group of versions, alone. `image_url`: empty if there is none."""
 
     tracking_url: pulumi.Output[str]
     models_ref: pulumi.Output[str]
@@ -147,16 +160,22 @@ class Component(pulumi.ComponentResource, Generic[S, O]):
     ) -> None:
         self.ctx = ctx
         self.component_name = name
-        self.check(spec, ctx)
+        self.verify(spec, ctx)
         facts = {"spec": spec.model_dump(mode="json"), "isProduction": ctx.is_production, "tags": dict(ctx.tags)}
         super().__init__(f"skywright:{self.cloud}:{self.kind}", name, facts, opts)
         self.outputs = self.build(spec, **below)
-        outputs = {item.name: getattr(self.outputs, item.name) for item in dataclasses.fields(self.outputs)}  # type: ignore[arg-type]
-        self.register_outputs({**facts, **{key: _plain(value) for key, value in outputs.items()}})
+        self.register_outputs({**facts, **{key: _plain(value) for key, value in promised(self.outputs).items()}})
+
+    @classmethod
+    def verify(cls, spec: S, ctx: Context) -> None:
+        """Raise Unsupported, or UserError, for what this cloud can't do. Declares nothing."""
+        for reason, remedy in features.refusals(cls.cloud, cls.kind, spec, ctx):
+            raise Unsupported(reason, remedy)
+        cls.check(spec, ctx)
 
     @classmethod
     def check(cls, spec: S, ctx: Context) -> None:
-        """Raise Unsupported for what this cloud can't do. Nothing has been created yet."""
+        """Raise Unsupported or UserError for what a table of features can't say. Nothing has been created yet."""
 
     @abstractmethod
     def build(self, *args: Any, **kwargs: Any) -> O:
@@ -235,6 +254,13 @@ KINDS: tuple[type[Component[Any, Any]], ...] = (
     BudgetAlarm,
 )
 """The eight, in the order in which they are built."""
+
+
+def promised(outputs: Any) -> dict[str, Any]:
+    """The fields that every cloud gives back. What a cloud's subclass adds is for its own components: it may hold
+    secrets and providers, and goes nowhere else."""
+    record = next(base for base in type(outputs).__mro__ if base.__module__ == __name__)
+    return {item.name: getattr(outputs, item.name) for item in dataclasses.fields(record)}
 
 
 def _plain(value: Any) -> Any:

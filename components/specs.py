@@ -57,11 +57,16 @@ class AcceleratorSpec(Spec):
     count: int = Field(1, ge=1, le=16, description="per instance")
 
 
+CpuClass = Literal["general", "compute", "memory"]
+"""About 4, 2 and 8 GiB of memory for each vCPU."""
+
+
 class PoolSpec(Spec):
-    """Instances of one kind. Without an accelerator an instance has `ranks` CPU ranks."""
+    """Instances of one kind. Without an accelerator an instance has `ranks` CPU ranks, a vCPU each at least."""
 
     accelerator: AcceleratorSpec | None = None
     ranks: int = Field(2, ge=1, le=128, description="CPU ranks of an instance that has no accelerator")
+    cpu_class: CpuClass = Field("general", description="of an instance that has no accelerator")
     is_spot: bool = False
     max_count: int = Field(1, ge=1, le=1000, description="instances at the most; pools scale to zero")
 
@@ -70,13 +75,32 @@ class PoolSpec(Spec):
         return self.accelerator.count if self.accelerator else self.ranks
 
 
+class TeamSpec(Spec):
+    """What a team may hold at once on a cluster. Empty: no limit but the pools' own."""
+
+    max_accelerators: dict[str, Annotated[int, Field(ge=0, le=100_000)]] = Field(
+        default_factory=dict, description="accelerator kind -> devices"
+    )
+    max_cpus: int | None = Field(None, ge=1, le=1_000_000)
+    max_memory_gib: int | None = Field(None, ge=1, le=10_000_000)
+    can_borrow: bool = Field(True, description="whether it may take what other teams leave idle")
+
+
+Runtime = Literal["managed", "kubernetes"]
+
+
 class TrainingSpec(Spec):
-    runtime: Literal["managed", "kubernetes"] = "managed"
+    runtime: Runtime | None = Field(
+        None, description="default: the cloud's managed service; on kubernetes the cluster itself"
+    )
     pools: dict[Name, PoolSpec] = Field(
         default_factory=lambda: {"spot": PoolSpec(is_spot=True), "on-demand": PoolSpec()}, min_length=1
     )
     spot_fallback_s: float = Field(
         300, ge=0, le=86_400, description="a job that prefers spot takes on-demand after waiting this long"
+    )
+    teams: dict[Name, TeamSpec] = Field(
+        default_factory=dict, description="a queue with its quota for each team; default: one queue for all"
     )
 
 
@@ -93,9 +117,22 @@ class RoutingSpec(Spec):
 
 
 class EndpointSpec(Spec):
+    """One URL, its releases, and what each of them runs on. Replicas are counted for each release."""
+
     name: Name = "predict"
-    min_replicas: int = Field(1, ge=1, le=100)
+    runtime: Runtime | None = Field(
+        None, description="default: the cloud's managed service; on kubernetes the cluster itself"
+    )
+    min_replicas: int = Field(1, ge=0, le=100, description="0: scales to zero, where the cloud can")
     max_replicas: int = Field(1, ge=1, le=1000)
+    requests_per_replica: float = Field(
+        10, gt=0, le=100_000, description="requests per second that one replica should carry; more replicas above it"
+    )
+    accelerator: AcceleratorSpec | None = None
+    cpus: int = Field(2, ge=1, le=128, description="vCPUs of a replica that has no accelerator")
+    cpu_class: CpuClass = "general"
+    is_spot: bool = Field(False, description="whether replicas may be preempted; never in production")
+    capture_percent: float = Field(0, ge=0, le=100, description="share of requests and answers kept for drift checks")
     routing: RoutingSpec = RoutingSpec()
     requires_approval: bool = Field(True, description="whether only approved versions may be released")
     releases: dict[Name, Release] = Field(default_factory=dict)
@@ -136,20 +173,32 @@ def default_alerts() -> tuple[AlertRule, ...]:
     )
 
 
+class SloSpec(Spec):
+    """A share of requests that must be answered well over `window_days`; its error budget must not burn too fast."""
+
+    name: Name
+    objective: float = Field(gt=0.5, lt=1, description="share of good answers, such as 0.999")
+    window_days: int = Field(30, ge=1, le=90)
+
+
 class MonitoringSpec(Spec):
     alerts: tuple[AlertRule, ...] = Field(default_factory=default_alerts)
+    slos: tuple[SloSpec, ...] = ()
+    emails: tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")], ...] = Field(
+        (), max_length=20, description="who is told of alarms and of the budget"
+    )
     log_retention_days: int = Field(30, ge=1, le=3650)
     webhook_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
         None, description="alarms are posted there, with the secret webhookToken"
     )
 
-    @field_validator("alerts")
+    @field_validator("alerts", "slos")
     @classmethod
-    def _names_are_unique(cls, alerts: tuple[AlertRule, ...]) -> tuple[AlertRule, ...]:
-        names = [alert.name for alert in alerts]
+    def _names_are_unique(cls, items: tuple[AlertRule | SloSpec, ...]) -> tuple[AlertRule | SloSpec, ...]:
+        names = [item.name for item in items]
         if doubled := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"alert names must be unique; doubled: {', '.join(doubled)}")
-        return alerts
+            raise ValueError(f"names must be unique; doubled: {', '.join(doubled)}")
+        return items
 
 
 class BudgetEffect(str, Enum):

@@ -13,7 +13,7 @@ import pulumi
 
 import components
 from catalog.errors import UserError
-from components.contract import Context
+from components.contract import KINDS, Context, promised
 from infra.settings import Settings
 from ml_jobs.contract import (
     BudgetRefs,
@@ -24,6 +24,18 @@ from ml_jobs.contract import (
     StorageUrls,
     Telemetry,
 )
+
+SECTIONS = {
+    "Network": "network",
+    "Identity": "identity",
+    "Storage": "storage",
+    "ModelRegistry": "registry",
+    "TrainingCluster": "training",
+    "ModelEndpoint": "endpoint",
+    "Monitoring": "monitoring",
+    "BudgetAlarm": "budget",
+}
+"""The section of the settings that each component takes."""
 
 CLOUDS = ("aws", "gcp", "azure", "kubernetes", "local")
 
@@ -50,9 +62,12 @@ def build(
         is_production=settings.is_production,
         project_dir=project_dir,
         retain_data=settings.storage.retain_data,
+        log_retention_days=settings.monitoring.log_retention_days,
         settings=settings.own,
         secrets=secrets or {},
     )
+    for kind in KINDS:  # all of it before anything is declared
+        getattr(cloud, kind.__name__).verify(getattr(settings, SECTIONS[kind.__name__]), ctx)
     below: dict[str, Any] = {}
     below["network"] = cloud.Network("network", settings.network, ctx).outputs
     below["identity"] = cloud.Identity("identity", settings.identity, ctx, **below).outputs
@@ -90,7 +105,9 @@ def components_of(cloud: str) -> ModuleType:
 def _facts(below: Mapping[str, Any]) -> dict[str, Any]:
     """Every output of every component, by `component.field`; None stays None."""
     return {
-        f"{component}.{field}": value for component, outputs in below.items() for field, value in vars(outputs).items()
+        f"{component}.{field}": value
+        for component, outputs in below.items()
+        for field, value in promised(outputs).items()
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 
 from components import contract
-from components.contract import Context, NetworkOutputs, Unsupported
+from components.contract import Context, NetworkOutputs
 from components.local.resources import Host
 from components.local.settings import LocalSettings
 from components.specs import NetworkSpec
@@ -49,14 +49,6 @@ class Network(contract.Network):
     """Loopback ports and one supervisord."""
 
     cloud = "local"
-
-    @classmethod
-    def check(cls, spec: NetworkSpec, ctx: Context) -> None:
-        if spec.is_api_public:
-            raise Unsupported(
-                "skywright:network.is_api_public is true; the local stack listens on 127.0.0.1 only",
-                "Remove it, or choose a cloud.",
-            )
 
     def build(self, spec: NetworkSpec, **below: Any) -> LocalNetwork:
         settings = local_settings(self.ctx)

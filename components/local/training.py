@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 
 from components import contract
-from components.contract import Context, StorageOutputs, TrainingOutputs, Unsupported
+from components.contract import StorageOutputs, TrainingOutputs
 from components.local.config import service_config
 from components.local.identity import LocalIdentity
 from components.local.network import LocalNetwork, local_settings
@@ -21,21 +21,6 @@ class TrainingCluster(contract.TrainingCluster):
     """One scheduler process; a slot is an instance of a pool, and runs as many ranks as the pool says."""
 
     cloud = "local"
-
-    @classmethod
-    def check(cls, spec: TrainingSpec, ctx: Context) -> None:
-        if spec.runtime != "managed":
-            raise Unsupported(
-                f"skywright:training.runtime is {spec.runtime!r}; the local stack has its own scheduler only",
-                "Remove it, or choose cloud kubernetes.",
-            )
-        for name, pool in spec.pools.items():
-            if pool.accelerator:
-                raise Unsupported(
-                    f"skywright:training.pools.{name}.accelerator is {pool.accelerator.kind!r}; "
-                    "slots of the local stack are CPU ranks",
-                    "Leave the accelerator out: jobs use the GPU of this machine where CUDA finds one.",
-                )
 
     def build(
         self,

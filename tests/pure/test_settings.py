@@ -124,7 +124,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"training": {"pools": {}}}, "skywright:training.pools is a mapping"),
     ({"training": {"pools": {"GPU": {}}}}, "skywright:training.pools.GPU has a name that is not allowed"),
     ({"training": {"pools": {"g": {"is_spott": True}}}},
-     "skywright:training.pools.g.is_spott is not a known key; known here: accelerator, is_spot, max_count, ranks. "
+     "skywright:training.pools.g.is_spott is not a known key; "
+     "known here: accelerator, cpu_class, is_spot, max_count, ranks. "
      "Did you mean is_spot?"),
     ({"training": {"pools": {"g": {"max_count": "many"}}}},
      "skywright:training.pools.g.max_count is 'many'; allowed: a whole number from 1 to 1000 (instances at the most"),

@@ -80,7 +80,7 @@ def serve(engine: str) -> NoReturn:
     end_with_parent(parent)
 
     import grpc  # type: ignore[import-untyped]
-    from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]
+    from google.protobuf import empty_pb2, json_format
     from pulumi.runtime.proto import language_pb2 as messages
     from pulumi.runtime.proto import language_pb2_grpc as services
     from pulumi.runtime.proto import plugin_pb2

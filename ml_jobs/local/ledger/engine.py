@@ -12,10 +12,11 @@ from typing import Any
 
 from catalog.errors import SkywrightError, UserError
 from ml_jobs import audit
+from ml_jobs.budget import ladder
 from ml_jobs.holds import Effect, Hold, Holds
 from ml_jobs.identity import Caller
 from ml_jobs.local.database import is_damage
-from ml_jobs.local.ledger import ladder, meter
+from ml_jobs.local.ledger import meter
 from ml_jobs.local.ledger.settings import LedgerSettings
 from ml_jobs.local.ledger.sources import SERVERS, SlotReader, Source, enforce_zero, meter_servers
 from ml_jobs.local.ledger.store import Store
@@ -99,13 +100,13 @@ class Ledger:
         wanted = ladder.wanted(self.settings.ladder, standings, period.name)
         standing = {hold.by: hold for hold in self._holds.active() if hold.by.startswith("budget:")}
         for by, hold in standing.items():
-            if by not in wanted or wanted[by].effect is not hold.effect:
+            if by not in wanted or wanted[by].effect != hold.effect.value:
                 self._lift(hold, reason="spending is below this step again", by=ladder.LEDGER, role=ladder.LEDGER)
                 standing = {key: one for key, one in standing.items() if key != by}
         for by, step in wanted.items():
             if by not in standing and step.effect is not None:
                 reason = f"${spent:.2f} of ${self.settings.limit} are spent in {period.name}: step {step.percent:g} %"
-                self._set(step.effect, reason=reason, by=by, role=ladder.LEDGER)
+                self._set(Effect(step.effect), reason=reason, by=by, role=ladder.LEDGER)
 
     def _sum(self, now: float) -> None:
         period = meter.month(now)
@@ -123,7 +124,7 @@ class Ledger:
             "steps": [
                 {
                     "percent": step.percent,
-                    "effect": step.effect.value if step.effect else "notify",
+                    "effect": step.effect if step.effect else "notify",
                     "reached_at": standings[step.percent].reached_at if step.percent in standings else None,
                     "released_at": standings[step.percent].released_at if step.percent in standings else None,
                 }

@@ -7,9 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from ml_jobs.budget.ladder import Step
 from ml_jobs.contract import Record
-from ml_jobs.holds import Effect
-from ml_jobs.local.ledger.ladder import Step
 
 
 class StepSetting(Record):
@@ -33,6 +32,4 @@ class LedgerSettings(Record):
 
     @property
     def ladder(self) -> tuple[Step, ...]:
-        return tuple(
-            Step(step.percent, None if step.effect == "notify" else Effect(step.effect)) for step in self.steps
-        )
+        return tuple(Step(step.percent, None if step.effect == "notify" else step.effect) for step in self.steps)

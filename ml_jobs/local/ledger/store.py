@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from ml_jobs.budget.ladder import Standing
 from ml_jobs.contract import Record
 from ml_jobs.local.database import connect
-from ml_jobs.local.ledger.ladder import Standing
 from ml_jobs.local.ledger.meter import MICRO, Interval, micros
 
 _SCHEMA = """

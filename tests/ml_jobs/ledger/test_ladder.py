@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_jobs.holds import Effect
-from ml_jobs.local.ledger.ladder import (
+from ml_jobs.budget.ladder import (
     Action,
     Standing,
     Step,
@@ -21,6 +20,7 @@ from ml_jobs.local.ledger.ladder import (
     release,
     wanted,
 )
+from ml_jobs.holds import Effect
 
 STEPS = (
     Step(50, None),

@@ -11,18 +11,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from ml_jobs.holds import Effect
-
 LEDGER = "ledger"
 """Who lifts a hold when the ladder itself takes a step back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """At `percent` of the limit, `effect`; None only tells."""
+    """At `percent` of the limit, `effect` (a value of ml_jobs.holds.Effect); None only tells."""
 
     percent: float
-    effect: Effect | None
+    effect: str | None
 
 
 @dataclass(frozen=True, slots=True)
