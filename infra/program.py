@@ -14,6 +14,7 @@ import pulumi
 import components
 from catalog.errors import UserError
 from components.contract import KINDS, Context, promised
+from components.exports import PROVIDER
 from infra.settings import Settings
 from ml_jobs.contract import (
     BudgetRefs,
@@ -68,17 +69,23 @@ def build(
     )
     for kind in KINDS:  # all of it before anything is declared
         getattr(cloud, kind.__name__).verify(getattr(settings, SECTIONS[kind.__name__]), ctx)
+    placed = cloud.provider_options(ctx) if hasattr(cloud, PROVIDER) else None
     below: dict[str, Any] = {}
-    below["network"] = cloud.Network("network", settings.network, ctx).outputs
-    below["identity"] = cloud.Identity("identity", settings.identity, ctx, **below).outputs
-    below["storage"] = cloud.Storage("storage", settings.storage, ctx, **below).outputs
+    below["network"] = cloud.Network("network", settings.network, ctx, opts=placed).outputs
+    below["identity"] = cloud.Identity("identity", settings.identity, ctx, opts=placed, **below).outputs
+    below["storage"] = cloud.Storage("storage", settings.storage, ctx, opts=placed, **below).outputs
     below["registry"] = cloud.ModelRegistry(
-        "registry", settings.registry, ctx, requires_second_person=settings.identity.requires_second_person, **below
+        "registry",
+        settings.registry,
+        ctx,
+        opts=placed,
+        requires_second_person=settings.identity.requires_second_person,
+        **below,
     ).outputs
-    below["training"] = cloud.TrainingCluster("training", settings.training, ctx, **below).outputs
-    below["endpoint"] = cloud.ModelEndpoint("endpoint", settings.endpoint, ctx, **below).outputs
-    below["monitoring"] = cloud.Monitoring("monitoring", settings.monitoring, ctx, **below).outputs
-    below["budget"] = cloud.BudgetAlarm("budget", settings.budget, ctx, **below).outputs
+    below["training"] = cloud.TrainingCluster("training", settings.training, ctx, opts=placed, **below).outputs
+    below["endpoint"] = cloud.ModelEndpoint("endpoint", settings.endpoint, ctx, opts=placed, **below).outputs
+    below["monitoring"] = cloud.Monitoring("monitoring", settings.monitoring, ctx, opts=placed, **below).outputs
+    below["budget"] = cloud.BudgetAlarm("budget", settings.budget, ctx, opts=placed, **below).outputs
     return Platform(
         contract=pulumi.Output.all(**_facts(below)).apply(lambda facts: _contract(settings, facts)),
         dashboard_url=below["monitoring"].dashboard_url,
