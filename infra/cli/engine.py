@@ -18,7 +18,7 @@ from infra.engine.find import Found, find
 from infra.stack import project_dir
 
 if TYPE_CHECKING:
-    from infra.engine.ways import Progress
+    from infra.engine.golang import Progress
 
 app = typer.Typer(help="The Pulumi engine: find it, install it.", no_args_is_help=True)
 

@@ -3,6 +3,7 @@
 engine/cli-3.259.0/         complete.json, bin/pulumi (and, of an official install, everything beside it)
 engine/host-3.259.0-<hash>/ complete.json, bin/{pulumi, pulumi-language-python, pulumi-resource-pulumi-python, *.py}
 engine/home/                PULUMI_HOME of users who have none of their own
+kubernetes/<program>-<version>/  complete.json, bin/<program>: what a rehearsed cluster is made of
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ CACHE_VARIABLE = "SKYWRIGHT_CACHE_DIR"
 MARKER = "complete.json"
 
 
-def folder() -> Path:
-    """Where engines lie: SKYWRIGHT_CACHE_DIR, else the platform's cache folder."""
+def folder(of: str = "engine") -> Path:
+    """Where engines (or what else `of` names) lie: SKYWRIGHT_CACHE_DIR, else the platform's cache folder."""
     given = os.environ.get(CACHE_VARIABLE)
-    return (Path(given).expanduser().absolute() if given else Path(platformdirs.user_cache_dir("skywright"))) / "engine"
+    return (Path(given).expanduser().absolute() if given else Path(platformdirs.user_cache_dir("skywright"))) / of
 
 
 def marker(copy: Path) -> dict[str, Any] | None:
     """What a whole copy says of itself; None when it is missing, half made, or its binary is not the one verified."""
     try:
         facts = json.loads((copy / MARKER).read_text())
-        binary = (copy / "bin" / "pulumi").stat()
-    except (OSError, ValueError):
+        binary = (copy / "bin" / facts.get("binary", "pulumi")).stat()
+    except (OSError, ValueError, AttributeError, TypeError):
         return None
-    is_whole = isinstance(facts, dict) and facts.get("binary_bytes") == binary.st_size and binary.st_mode & 0o100
+    is_whole = facts.get("binary_bytes") == binary.st_size and binary.st_mode & 0o100
     return facts if is_whole else None
 
 
@@ -65,21 +66,21 @@ def made_aside(target: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def complete(copy: Path, **facts: Any) -> None:
+def complete(copy: Path, binary: str = "pulumi", **facts: Any) -> None:
     """Write the marker of a copy that has been verified."""
-    facts["binary_bytes"] = (copy / "bin" / "pulumi").stat().st_size
+    facts |= {"binary": binary, "binary_bytes": (copy / "bin" / binary).stat().st_size}
     (copy / MARKER).write_text(json.dumps(facts, indent=2) + "\n")
 
 
 @contextmanager
-def writable() -> Iterator[Path]:
+def writable(of: str = "engine") -> Iterator[Path]:
     """The cache folder, made if need be. What the disk refuses inside the block becomes one line with the remedy."""
     try:
-        folder().mkdir(parents=True, exist_ok=True)
-        yield folder()
+        folder(of).mkdir(parents=True, exist_ok=True)
+        yield folder(of)
     except OSError as error:
         raise SkywrightError(
-            f"the cache folder {folder()} can't be written ({error.strerror or error})",
+            f"the cache folder {folder(of)} can't be written ({error.strerror or error})",
             f"Free space there or make it writable, or set {CACHE_VARIABLE} to another folder.",
         ) from error
 
