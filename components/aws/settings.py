@@ -48,6 +48,9 @@ class AwsAccess(Spec):
     viewer_arns: tuple[PrincipalArn, ...] = ()
     admin_arns: tuple[PrincipalArn, ...] = ()
     pipeline_arns: tuple[PrincipalArn, ...] = Field((), description="machines that submit jobs, such as a CI role")
+    permissions_boundary_arn: Annotated[str, Field(pattern=r"^arn:aws:iam::([0-9]{12}|aws):policy/.+$")] | None = Field(
+        None, description="a policy that bounds every role of the stack"
+    )
     requires_mfa: bool = Field(
         True, description="whether people need a second factor; IAM Identity Center's sessions carry none"
     )
