@@ -45,7 +45,7 @@ class Program:
 
 
 def build(program: Program, binary: Path, source: Path, progress: Progress) -> None:
-    """Compile `program` to `binary`, in the new folder `source`, gone afterwards. Minutes, where Go's caches are cold."""
+    """Compile `program` to `binary`, in the new folder `source`, gone afterwards. Minutes, where Go is cold."""
     go = tool(program.oldest_go, program.name)
     need_disk(binary.parent, program.disk_gib)
     source.mkdir(parents=True)

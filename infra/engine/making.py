@@ -19,10 +19,10 @@ Way = Callable[[Path, Progress], None]
 
 
 @contextmanager
-def alone(of: str, progress: Progress) -> Iterator[None]:
+def alone(of: str, progress: Progress, lock_name: str = "install") -> Iterator[None]:
     """The right to install into the cache folder; a second one waits for the first."""
     with cache.writable(of) as folder:
-        lock = FileLock(folder / "install.lock")
+        lock = FileLock(folder / f"{lock_name}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -65,5 +65,5 @@ def make(
             refused.append(reason)
     reasons = "; ".join(str(reason) for reason in refused)
     remedies = "; or ".join(reason.remedy[:1].lower() + reason.remedy[1:] for reason in refused)
-    title = "Pulumi engine" if what == "engine" else what
-    raise SkywrightError(f"the {title} can't be installed: {reasons}", remedies[:1].upper() + remedies[1:] + ".")
+    title = "the Pulumi engine" if what == "engine" else what
+    raise SkywrightError(f"{title} can't be installed: {reasons}", remedies[:1].upper() + remedies[1:] + ".")

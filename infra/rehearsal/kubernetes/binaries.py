@@ -101,7 +101,7 @@ def _asked(path: Path, pattern: str | None, otherwise: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     if pattern is None:
-        return otherwise if "Usage" in told.stdout + told.stderr else None
+        return otherwise if told.returncode in (0, 1, 2) else None  # not ended by a signal or the shell
     match = re.search(pattern, told.stdout + told.stderr)
     return match[1] if match else None
 
