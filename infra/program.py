@@ -54,19 +54,7 @@ def build(
 ) -> Platform:
     """Declare the platform that the settings ask for. Raises UserError before anything is declared."""
     cloud = components_of(settings.cloud)
-    ctx = Context(
-        project="skywright",
-        stack=settings.stack,
-        environment=settings.environment,
-        region=settings.region,
-        tags=settings.all_tags(),
-        is_production=settings.is_production,
-        project_dir=project_dir,
-        retain_data=settings.storage.retain_data,
-        log_retention_days=settings.monitoring.log_retention_days,
-        settings=settings.own,
-        secrets=secrets or {},
-    )
+    ctx = context_of(settings, secrets=secrets, project_dir=project_dir)
     for kind in KINDS:  # all of it before anything is declared
         getattr(cloud, kind.__name__).verify(getattr(settings, SECTIONS[kind.__name__]), ctx)
     placed = cloud.provider_options(ctx) if hasattr(cloud, PROVIDER) else None
@@ -89,6 +77,25 @@ def build(
     return Platform(
         contract=pulumi.Output.all(**_facts(below)).apply(lambda facts: _contract(settings, facts)),
         dashboard_url=below["monitoring"].dashboard_url,
+    )
+
+
+def context_of(
+    settings: Settings, *, secrets: Mapping[str, pulumi.Output[str]] | None = None, project_dir: str = "."
+) -> Context:
+    """What all components of the stack share."""
+    return Context(
+        project="skywright",
+        stack=settings.stack,
+        environment=settings.environment,
+        region=settings.region,
+        tags=settings.all_tags(),
+        is_production=settings.is_production,
+        project_dir=project_dir,
+        retain_data=settings.storage.retain_data,
+        log_retention_days=settings.monitoring.log_retention_days,
+        settings=settings.own,
+        secrets=secrets or {},
     )
 
 

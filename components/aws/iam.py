@@ -16,12 +16,12 @@ def policy(*statements: Document) -> Document:
 def allow(
     sid: str, actions: Sequence[str], on: str | Sequence[str] | None, *, to: Any = None, when: Conditions | None = None
 ) -> Document:
-    """`on`: one resource or several; None in a trust policy. `to`: principals, in policies that stand at a resource."""
+    """`on`: one resource or several; None where the API takes none (trust, ECR). `to`: principals, at a resource."""
     return _statement("Allow", sid, actions, on, to, when)
 
 
 def deny(
-    sid: str, actions: Sequence[str], on: str | Sequence[str], *, to: Any = None, when: Conditions | None = None
+    sid: str, actions: Sequence[str], on: str | Sequence[str] | None, *, to: Any = None, when: Conditions | None = None
 ) -> Document:
     return _statement("Deny", sid, actions, on, to, when)
 
@@ -84,6 +84,6 @@ def trusts_principals(sid: str, arns: Sequence[str], account_id: str, *, require
     return allow(sid, ["sts:AssumeRole"], None, to={"AWS": list(arns) or account_root(account_id)}, when=when)
 
 
-def tls_only(action: str, on: Sequence[str]) -> Document:
+def tls_only(action: str, on: str | Sequence[str]) -> Document:
     """Refuse whatever comes without TLS, whoever sends it. `action`: all of the service's, such as s3:*."""
     return deny("TlsOnly", [action], on, to={"AWS": "*"}, when={"Bool": {"aws:SecureTransport": "false"}})

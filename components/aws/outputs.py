@@ -16,7 +16,9 @@ class AwsNetwork(NetworkOutputs):
 
     `logs_key_arn`: the key of log groups and of notification topics; CloudWatch, EventBridge, Budgets and cost anomaly
     detection may use it. `training_group_id` and `endpoint_group_id`: security groups; members of the first reach each
-    other on every port. Nobody may come in from outside.
+    other on every port. Nobody may come in from outside. `ways_group_id`: of the interface endpoints; None where there
+    are none, since there is NAT or the network is brought. A cluster in a network without NAT adds its own endpoints
+    (`private_ways.declare_interface_ways`).
     """
 
     account_id: pulumi.Output[str]
@@ -26,6 +28,7 @@ class AwsNetwork(NetworkOutputs):
     training_group_id: pulumi.Output[str]
     endpoint_group_id: pulumi.Output[str]
     logs_key_arn: pulumi.Output[str]
+    ways_group_id: pulumi.Output[str] | None = None
 
 
 @dataclass(frozen=True)
