@@ -1,0 +1,1 @@
+"""A stack's whole life on the real engine, without credentials: stand-ins answer, and are as strict as the clouds."""
