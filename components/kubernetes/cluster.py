@@ -30,7 +30,11 @@ class WorkloadIdentity:
 
 @dataclass
 class Cluster:
-    """`kubeconfig` is a secret, empty where the user's own is used. `operators` fills as they are installed."""
+    """`kubeconfig` is a secret, empty where the user's own is used.
+
+    What is declared on the cluster is noted here for whatever comes after it: `operators`, `namespaces`, `flavors`,
+    `queues` (ClusterQueue -> spot or on-demand), `accounts` (roles with a service account in the platform's namespace).
+    """
 
     name: str
     kubeconfig: pulumi.Output[str]
@@ -39,7 +43,10 @@ class Cluster:
     is_gpu_operator_needed: bool = True
     settings: KubernetesSettings = field(default_factory=KubernetesSettings)
     operators: dict[str, pulumi.Resource] = field(default_factory=dict)
-    namespaces: dict[str, pulumi.Resource | None] = field(default_factory=dict)
+    namespaces: dict[str, list[pulumi.Resource]] = field(default_factory=dict)
+    accounts: set[str] = field(default_factory=set)
+    flavors: list[Flavor] = field(default_factory=list)
+    queues: dict[str, str] = field(default_factory=dict)
 
     def child(
         self, owner: Component[Any, Any], *, after: Iterable[str] = (), depends_on: Iterable[Any] = (), **options: Any
@@ -64,6 +71,7 @@ def labels_of(owner: Component[Any, Any], **more: str) -> dict[str, str]:
     """
     return {
         **kubernetes_labels(owner.tags()),
+        **stack_label(owner),
         "app.kubernetes.io/part-of": "skywright",
         "app.kubernetes.io/managed-by": "pulumi",
         **{f"app.kubernetes.io/{key}": value for key, value in more.items()},
@@ -85,3 +93,8 @@ def metadata(
         labels={**labels_of(owner), **(labels or {})},
         annotations=dict(annotations) if annotations else None,
     )
+
+
+def stack_label(owner: Component[Any, Any]) -> dict[str, str]:
+    """The label that tells this stack's namespaces from others on the cluster."""
+    return kubernetes_labels({"stack": owner.ctx.stack})

@@ -154,6 +154,7 @@ class KubernetesSettings(Spec):
     prometheus_labels: dict[LabelKey, LabelValue] = Field(
         default_factory=dict, description="labels by which an existing Prometheus selects rules and monitors"
     )
+    prometheus_namespace: Name = Field("monitoring", description="where Prometheus and Alertmanager run")
     smtp: SmtpSettings | None = None
 
     @field_validator("storage_url")
