@@ -24,7 +24,7 @@ def kubernetes_labels(tags: Mapping[str, str], *, prefix: str = "skywright.dev")
     Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
     """
     return {
-        f"{prefix}/{key.replace('_', '-')}": _replaced(value, r"[^A-Za-z0-9_.-]").strip("-_.")
+        f"{prefix}/{key.replace('_', '-').strip('-')}": _replaced(value, r"[^A-Za-z0-9_.-]").strip("-_.")
         for key, value in tags.items()
     }
 
