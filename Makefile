@@ -11,7 +11,7 @@ STACK ?= demo
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help install engine up down test check drill bench clean constraints
+.PHONY: help install engine kubernetes cluster up down test test-cluster check drill bench clean constraints
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -25,6 +25,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 engine: install ## the Pulumi engine: found, downloaded or built, once
 	@$(BIN)/skywright engine install
 
+kubernetes: install ## the Kubernetes API server that rehearsals apply to: found, downloaded or built, once
+	@$(BIN)/skywright engine install --kubernetes
+
+cluster: install ## the same with all that makes workloads run there
+	@$(BIN)/skywright engine install --cluster
+
 up: engine ## the local stack, end to end: declared, trained, approved, served, released, rolled back
 	@$(BIN)/skywright demo --stack $(STACK)
 
@@ -37,9 +43,12 @@ check: install ## formatter, linter, types, import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: engine check ## everything that must hold, on this machine
+test: engine kubernetes check ## everything that must hold, on this machine
 	@tests/page/install-browser
-	$(BIN)/pytest tests -m "not drill"
+	$(BIN)/pytest tests -m "not drill and not cluster"
+
+test-cluster: cluster ## queues and quotas, with workloads that run to completion
+	@$(BIN)/pytest tests/cluster -m cluster
 
 drill: engine ## 200 kills: nothing may be lost
 	@$(BIN)/pytest tests/drill -m drill -s

@@ -26,6 +26,12 @@ app = typer.Typer(help="The Pulumi engine: find it, install it.", no_args_is_hel
 @app.command()
 def install(
     managed: Annotated[bool, typer.Option("--managed", help="also when there is a Pulumi on PATH")] = False,
+    kubernetes: Annotated[
+        bool, typer.Option("--kubernetes", help="also the Kubernetes API server that rehearsals apply to")
+    ] = False,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="also what makes workloads run there: controllers, queues, nodes")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Install the engine into the user's cache folder, unless there is one. Some minutes, once."""
@@ -33,6 +39,10 @@ def install(
 
     with shown() as progress:
         found = put(progress, managed_only=managed)
+        if kubernetes or cluster:
+            from infra.rehearsal.kubernetes.install import install as put_kubernetes
+
+            put_kubernetes(progress, is_whole=cluster)
     _tell(found, as_json)
     if not as_json:
         render.next_step('use it by hand: eval "$(skywright engine where --shell)"')

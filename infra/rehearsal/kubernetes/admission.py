@@ -1,7 +1,7 @@
 """What only an operator's webhook would refuse, as ValidatingAdmissionPolicies: the API server itself says no.
 
-admission.yaml holds the rules by kind: the CEL expression that must hold, the message, the place in the operator's sources
-that it follows. What CEL can't know (other objects, another language) is in `lookups`.
+admission.yaml holds the rules by kind: the CEL expression that must hold, the message, the place in the operator's
+sources that it follows. What CEL can't know (other objects, another language) is in `lookups`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ FIELD_MANAGER = "skywright"
 def connect(
     server: Server, *, user: str | None = None, as_user: str = "", as_groups: Sequence[str] = ()
 ) -> DynamicClient:
-    """A client for `server`: its administrator's, that of `user`, or what `as_user` would be answered (impersonation)."""
+    """A client for `server`: its administrator's, that of `user`, or one that is answered as `as_user` would be."""
     from kubernetes import client as api
     from kubernetes.dynamic import DynamicClient
 
