@@ -9,6 +9,7 @@ from typing import Any
 from infra.rehearsal.aws.kinds.ec2_access import GROUP
 from infra.rehearsal.aws.model import operation
 from infra.rehearsal.aws.networks import exactly_one, group_text, tags_of
+from infra.rehearsal.core.fit import Rule as FitRule
 from infra.rehearsal.core.kinds import Kind, Rule, Unique
 from infra.rehearsal.core.operations import Calls
 
@@ -21,14 +22,14 @@ def _permission(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     protocol = str(inputs["ipProtocol"])
     if protocol not in PROTOCOLS and not (protocol.isdigit() and int(protocol) <= 255):
         yield "ipProtocol", f"InvalidParameterValue: Invalid value '{protocol}' for IP protocol. Unknown protocol."
-    ports = [inputs.get("fromPort"), inputs.get("toPort")]
-    if protocol == "-1" and any(port is not None for port in ports):
+    first, last = inputs.get("fromPort"), inputs.get("toPort")
+    if protocol == "-1" and (first is not None or last is not None):
         yield "fromPort", "InvalidParameterValue: a rule for all protocols takes no ports"
     if protocol in ("tcp", "udp"):
-        if None in ports:
+        if first is None or last is None:
             yield "fromPort", "MissingParameter: FromPort and ToPort must be given for tcp and udp"
-        elif not 0 <= ports[0] <= ports[1] <= 65535:
-            yield "fromPort", f"InvalidParameterValue: Invalid value for portRange: {ports[0]} to {ports[1]}"
+        elif not 0 <= first <= last <= 65535:
+            yield "fromPort", f"InvalidParameterValue: Invalid value for portRange: {first} to {last}"
     if cidr := inputs.get("cidrIpv4"):
         try:
             IPv4Network(cidr)
@@ -43,7 +44,7 @@ def _rule(word: str) -> Kind:
         "referencedSecurityGroupId": "UserIdGroupPairs[].GroupId",
         "prefixListId": "PrefixListIds[].PrefixListId",
     }
-    common = {
+    common: dict[str, FitRule] = {
         "securityGroupId": "GroupId",
         "ipProtocol": "IpPermissions[].IpProtocol",
         "fromPort": "IpPermissions[].FromPort",
