@@ -56,6 +56,21 @@ class Cluster:
         return owner.child(provider=self.provider, depends_on=[*needed, *depends_on], **options)
 
 
+def provider_for(
+    owner: Component[Any, Any], *, kubeconfig: pulumi.Input[str] | None = None, context: str | None = None
+) -> k8s.Provider:
+    """The provider of a cluster: by its kubeconfig, or by a context of the user's own."""
+    return k8s.Provider(
+        owner.child_name("cluster-provider"),
+        kubeconfig=kubeconfig,
+        context=context,
+        enable_server_side_apply=True,
+        enable_config_map_mutable=True,  # changed in place: a replaced one would be gone for a moment
+        enable_secret_mutable=True,
+        opts=owner.child(),
+    )
+
+
 @dataclass(frozen=True)
 class ClusterTraining(TrainingOutputs):
     """Only for components of the same cloud: the cluster that queues lie on, None for a managed service."""

@@ -17,7 +17,7 @@ from components.kubernetes.names import CLUSTER_WIDE, serving_namespace
 from components.kubernetes.operators import prometheus_url
 from components.kubernetes.pods import container_security, pod_security, resources
 from components.kubernetes.promql import SPEND, STACK_LABEL, selector
-from components.kubernetes.roles import Rule, policy_rule
+from components.kubernetes.roles import grant, policy_rule, subjects_of
 from components.kubernetes.spending import groups
 from components.kubernetes.traffic import ROLE_LABEL, Gate, anywhere_but_nodes, namespace_peer
 from components.specs import BudgetSpec
@@ -97,52 +97,34 @@ def archive() -> dict[str, str]:
     return {_key(name): (home / name).read_text() for name in FILES}
 
 
-def permissions(queues: list[str]) -> tuple[list[Rule], list[Rule]]:
-    """What the actor may do to these cluster queues, and in the namespace of the endpoint."""
-    on_queues: list[Rule] = [("kueue.x-k8s.io", ("clusterqueues",), ("get", "patch"))] if queues else []
-    return on_queues, [("keda.sh", ("scaledobjects",), ("list", "patch"))]
-
-
 def _permissions(owner: Component[Any, Any], cluster: Cluster) -> None:
+    """The actor: these queues, the scalers of the endpoint, its state. People: see the state, and release a step."""
     namespace = cluster.settings.namespace
     serving = serving_namespace(namespace)
-    subject = k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=ACTOR, namespace=namespace)
-    on_queues, on_scalers = permissions(sorted(cluster.queues))
-    if on_queues:
+    actor = [k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=ACTOR, namespace=namespace)]
+    if cluster.queues:
         name = owner.ctx.name(CLUSTER_WIDE, "budget")
-        made = k8s.rbac.v1.ClusterRole(
-            owner.child_name("queues"),
-            metadata=metadata(owner, name),
-            rules=[policy_rule(*rule, names=sorted(cluster.queues)) for rule in on_queues],
-            opts=cluster.child(owner),
+        queues = policy_rule("kueue.x-k8s.io", ("clusterqueues",), ("get", "patch"), names=sorted(cluster.queues))
+        role = k8s.rbac.v1.ClusterRole(
+            owner.child_name("queues"), metadata=metadata(owner, name), rules=[queues], opts=cluster.child(owner)
         )
         k8s.rbac.v1.ClusterRoleBinding(
             owner.child_name("queues"),
             metadata=metadata(owner, name),
             role_ref=k8s.rbac.v1.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=name),
-            subjects=[subject],
-            opts=cluster.child(owner, depends_on=[made]),
-        )
-    state: Rule = ("", ("configmaps",), ("get", "patch"))
-    for home, rules in (
-        (serving, [policy_rule(*rule) for rule in on_scalers] if serving in cluster.namespaces else []),
-        (namespace, [policy_rule(*state, names=[STATE])]),
-    ):
-        if not rules:
-            continue
-        role = k8s.rbac.v1.Role(
-            owner.child_name(f"{home}-budget"),
-            metadata=metadata(owner, ACTOR, home),
-            rules=rules,
-            opts=cluster.child(owner, depends_on=cluster.namespaces.get(home, [])),
-        )
-        k8s.rbac.v1.RoleBinding(
-            owner.child_name(f"{home}-budget"),
-            metadata=metadata(owner, ACTOR, home),
-            role_ref=k8s.rbac.v1.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=ACTOR),
-            subjects=[subject],
+            subjects=actor,
             opts=cluster.child(owner, depends_on=[role]),
         )
+    if serving in cluster.namespaces:
+        scalers = policy_rule("keda.sh", ("scaledobjects",), ("list", "patch"))
+        grant(owner, cluster, serving, ACTOR, [scalers], actor)
+
+    def state(*verbs: str) -> list[k8s.rbac.v1.PolicyRuleArgs]:
+        return [policy_rule("", ("configmaps",), verbs, names=[STATE])]
+
+    grant(owner, cluster, namespace, ACTOR, state("get", "patch"), actor)
+    grant(owner, cluster, namespace, f"{ACTOR}-viewer", state("get"), subjects_of(owner, cluster, "viewer"))
+    grant(owner, cluster, namespace, f"{ACTOR}-admin", state("get", "patch"), subjects_of(owner, cluster, "admin"))
 
 
 def environment(owner: Component[Any, Any], cluster: Cluster, spec: BudgetSpec) -> dict[str, str]:

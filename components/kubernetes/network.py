@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from catalog.errors import UserError
 from components import contract
 from components.contract import Context, NetworkOutputs
-from components.kubernetes.cluster import Cluster
+from components.kubernetes.cluster import Cluster, provider_for
 from components.kubernetes.namespaces import declare_namespace
 from components.kubernetes.settings import KubernetesSettings
 from components.specs import NetworkSpec
@@ -45,13 +44,10 @@ class Network(contract.Network):
 
     def build(self, spec: NetworkSpec, **below: Any) -> KubernetesNetwork:
         settings = own_settings(self.ctx)
-        provider = k8s.Provider(
-            self.child_name("cluster"), context=settings.context, enable_server_side_apply=True, opts=self.child()
-        )
         cluster = Cluster(
             name=settings.context or "current context",
             kubeconfig=pulumi.Output.secret(""),
-            provider=provider,
+            provider=provider_for(self, context=settings.context),
             storage_class=settings.volume.storage_class,
             settings=settings,
         )

@@ -55,27 +55,38 @@ def group_of(owner: Component[Any, Any], role: str) -> str:
     return f"skywright:{owner.ctx.stack}:{role}"
 
 
-def declare_role(
-    owner: Component[Any, Any], cluster: Cluster, namespace: str, role: str, *, rules: Sequence[Rule] | None = None
+def declare_role(owner: Component[Any, Any], cluster: Cluster, namespace: str, role: str) -> None:
+    """What ROLES says of it, in a namespace."""
+    rules = [policy_rule(*rule) for rule in ROLES[role]]
+    grant(owner, cluster, namespace, f"skywright-{role}", rules, subjects_of(owner, cluster, role))
+
+
+def grant(
+    owner: Component[Any, Any],
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    rules: Sequence[k8s.rbac.v1.PolicyRuleArgs],
+    subjects: Sequence[k8s.rbac.v1.SubjectArgs],
 ) -> None:
-    """The role in a namespace, bound to its group, to the group that the settings name, and to its account."""
-    depends_on = cluster.namespaces.get(namespace, [])
-    made = k8s.rbac.v1.Role(
-        owner.child_name(f"{namespace}-{role}"),
-        metadata=metadata(owner, f"skywright-{role}", namespace),
-        rules=[policy_rule(*rule) for rule in (ROLES[role] if rules is None else rules)],
-        opts=cluster.child(owner, depends_on=depends_on),
+    """A Role of that name in a namespace, bound to the subjects."""
+    role = k8s.rbac.v1.Role(
+        owner.child_name(f"{namespace}-{name}"),
+        metadata=metadata(owner, name, namespace),
+        rules=list(rules),
+        opts=cluster.child(owner, depends_on=cluster.namespaces.get(namespace, [])),
     )
     k8s.rbac.v1.RoleBinding(
-        owner.child_name(f"{namespace}-{role}"),
-        metadata=metadata(owner, f"skywright-{role}", namespace),
-        role_ref=k8s.rbac.v1.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=f"skywright-{role}"),
-        subjects=subjects_of(owner, cluster, role),
-        opts=cluster.child(owner, depends_on=[made]),
+        owner.child_name(f"{namespace}-{name}"),
+        metadata=metadata(owner, name, namespace),
+        role_ref=k8s.rbac.v1.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=name),
+        subjects=list(subjects),
+        opts=cluster.child(owner, depends_on=[role]),
     )
 
 
 def subjects_of(owner: Component[Any, Any], cluster: Cluster, role: str) -> list[k8s.rbac.v1.SubjectArgs]:
+    """Its group, the group that the settings name, and its account."""
     groups = [group_of(owner, role), getattr(cluster.settings.groups, role, None)]
     found = [
         k8s.rbac.v1.SubjectArgs(kind="Group", name=group, api_group="rbac.authorization.k8s.io")

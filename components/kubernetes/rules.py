@@ -8,13 +8,23 @@ from typing import Any
 
 from components.kubernetes.promql import Scope, Source, duration, over_window, source_of
 from components.specs import SloSpec
-from ml_jobs.contract import AlertRule
+from ml_jobs.contract import AlertRule, Metric
 
 STEP_S = 15
 """How often our monitors scrape; subqueries look as often."""
 SHORTEST_S = 60
 """A rate needs two scrapes at least, and one may fail."""
 MANY_STEPS_S = 3600
+
+BURNS = (
+    (3_600, 300, 14.4, "critical"),
+    (21_600, 1_800, 6.0, "critical"),
+    (259_200, 21_600, 1.0, "warning"),
+)
+"""Seconds of the long and the short window, how many times too fast, and how bad.
+
+https://sre.google/workbook/alerting-on-slos/#6-multiwindow-multi-burn-rate-alerts
+"""
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
@@ -146,5 +156,22 @@ _FOLDS = {
 
 
 def slo_alerts(slo: SloSpec, scope: Scope) -> list[dict[str, Any]]:
-    """A burn alert for each pair of windows."""
-    return []
+    """A burn alert for each pair of windows: the long one says that it matters, the short one that it goes on."""
+    budget = 1 - slo.objective
+    source = source_of(Metric.ERROR_RATIO, scope, {})
+    found = []
+    for long_s, short_s, rate, severity in BURNS:
+        bound = _number(round(rate * budget, 9))
+        both = (f"(({_ratio(source, 'avg', seconds)}) > {bound})" for seconds in (long_s, short_s))
+        found.append(
+            {
+                "alert": f"{slo.name}-burn-{duration(long_s)}",
+                "expr": " and ".join(both),
+                "labels": {"slo": slo.name, **own_labels(scope, severity)},
+                "annotations": {
+                    "summary": f"{slo.name}: errors burn the budget of {slo.window_days} days {rate:g} times too fast",
+                    "value": "{{ $value }}",
+                },
+            }
+        )
+    return found

@@ -178,3 +178,11 @@ def test_a_scaler_wakes_by_the_gateway_only_where_it_may_sleep(least: int) -> No
     assert ["envoy_http_downstream_rq_total" in query for query in queries] == (
         [False, True] if least == 0 else [False]
     )
+
+
+def test_an_slo_burns_over_two_windows_at_once() -> None:
+    (slos,) = (group for group in groups((), [SloSpec(name="answers", objective=0.999)], SCOPE))
+    first = slos["rules"][0]["expr"]
+    assert first.count(" and ") == 1
+    assert "[3600s]" in first and "[300s]" in first
+    assert first.count("> 0.0144") == 2
