@@ -83,7 +83,7 @@ def need_first(account: Account, cluster: str, body: Mapping[str, Any]) -> None:
         group = str(each.inputs.get("apiVersion") or "").rpartition("/")[0]
         if each.scope == cluster and group in chart.groups and each.outputs.get("had_operator") is False:
             raise Refused(
-                f'no matches for kind "{each.inputs.get("kind")}": {each.name} was made before the chart that brings it '
+                f'no matches for kind "{each.inputs.get("kind")}": {each.name} came before the chart that brings it '
                 f"({body['chart']}); let it depend on this release",
                 404,
                 [],

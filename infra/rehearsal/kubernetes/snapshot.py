@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from catalog.errors import SkywrightError
 from infra.engine import cache, making
 from infra.engine.golang import Progress, Unavailable
-from infra.rehearsal.kubernetes import admission, binaries, client, crds, server
+from infra.rehearsal.kubernetes import admission, binaries, client, crds, objects, server
+from infra.rehearsal.kubernetes.api import Api, Refused
 
 if TYPE_CHECKING:
     from kubernetes.dynamic import DynamicClient
@@ -30,15 +31,9 @@ def archive() -> Path:
 
 
 def unpacked(folder: Path) -> None:
-    """Put it at `folder`. Raises SkywrightError where it was not made yet."""
-    try:
-        with tarfile.open(archive()) as opened:
-            opened.extractall(folder, filter="data")
-    except FileNotFoundError as error:
-        raise SkywrightError(
-            "the definitions of the cluster's operators are not on this machine",
-            "Install them: skywright engine install --kubernetes",
-        ) from error
+    """Put it at `folder`; it is made first where it is missing, or was made of other definitions."""
+    with tarfile.open(make(lambda message, share: None)) as opened:
+        opened.extractall(folder, filter="data")
     folder.chmod(0o700)  # etcd asks for it
 
 
@@ -79,8 +74,12 @@ def _load(to: DynamicClient, found: list[dict[str, Any]], progress: Progress) ->
         if time.monotonic() > end:
             raise SkywrightError(f"the API server never took the definition {waiting[0]}", "Report this.")
         time.sleep(0.2)
+    api = Api(to)
     for document in admission.documents():
-        to.resources.get(api_version=document["apiVersion"], kind=document["kind"]).create(body=document)
+        try:
+            api.apply(document, objects.ref(document))
+        except Refused as refused:
+            raise SkywrightError(f"a rule of {admission.RULES.name} was refused: {refused}", "Mend it.") from None
 
 
 def _is_established(definition: Any) -> bool:
