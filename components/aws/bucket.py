@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -12,6 +13,15 @@ from components.contract import Component
 
 ABORT_UPLOADS_DAYS = 7
 """Parts of an upload that broke off cost as much as objects do, and nobody sees them."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`guarded_name`: the name for what needs the policy to be there: S3 checks it when logs are to be sent there."""
+
+    name: pulumi.Output[str]
+    arn: pulumi.Output[str]
+    guarded_name: pulumi.Output[str]
 
 
 def kept(owner: Component[Any, Any], **options: Any) -> pulumi.ResourceOptions:
@@ -27,8 +37,8 @@ def declare_bucket(
     policy: pulumi.Output[str],
     key_arn: pulumi.Output[str] | None,
     rules: Sequence[aws.s3.BucketLifecycleConfigurationRuleArgs],
-    logs: aws.s3.Bucket | None,
-) -> aws.s3.Bucket:
+    logs: Standing | None,
+) -> Standing:
     """Versioned, encrypted (by S3's own key where `key_arn` is None), private, with `policy` and lifecycle `rules`.
 
     What belongs to it is kept as it is kept: a bucket that stays behind stays private.
@@ -69,7 +79,7 @@ def declare_bucket(
         # One after the other: S3 refuses two such changes of a bucket at once (OperationAborted).
         opts=kept(owner, depends_on=[owned]),
     )
-    aws.s3.BucketPolicy(
+    guarded = aws.s3.BucketPolicy(
         owner.child_name(f"{use}-policy"), bucket=bucket.bucket, policy=policy, opts=kept(owner, depends_on=[blocked])
     )
     versioning = aws.s3.BucketVersioning(
@@ -88,11 +98,11 @@ def declare_bucket(
         aws.s3.BucketLogging(
             owner.child_name(f"{use}-logging"),
             bucket=bucket.bucket,
-            target_bucket=logs.bucket,
+            target_bucket=logs.guarded_name,
             target_prefix=f"{use}/",
             opts=kept(owner),
         )
-    return bucket
+    return Standing(bucket.bucket, bucket.arn, guarded.bucket)
 
 
 def lifecycle(

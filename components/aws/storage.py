@@ -10,7 +10,7 @@ import pulumi_aws as aws
 
 from components import contract
 from components.aws import names
-from components.aws.bucket import declare_bucket, kept, lifecycle
+from components.aws.bucket import Standing, declare_bucket, kept, lifecycle
 from components.aws.bucket_policies import access_log_policy, bucket_policy, granted_to
 from components.aws.iam import Document
 from components.aws.key_policies import data_key_policy
@@ -60,7 +60,7 @@ class Storage(contract.Storage):
                 ),
                 logs=logs,
             )
-            named[use], arns[use] = bucket.bucket, bucket.arn
+            named[use], arns[use] = bucket.name, bucket.arn
         self._grant(identity, arns, key_arn)
         urls = {use: name.apply(lambda name: f"s3://{name}") for use, name in named.items()}
         return AwsStorage(
@@ -93,7 +93,7 @@ class Storage(contract.Storage):
     def _bucket_name(self, use: str, network: AwsNetwork) -> pulumi.Output[str]:
         return network.account_id.apply(lambda account: self.ctx.unique_name(names.BUCKET, use, scope=account))
 
-    def _access_logs(self, network: AwsNetwork, sources: list[pulumi.Output[str]]) -> aws.s3.Bucket:
+    def _access_logs(self, network: AwsNetwork, sources: list[pulumi.Output[str]]) -> Standing:
         """Under S3's own key: it delivers access logs to no bucket under a KMS key.
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html

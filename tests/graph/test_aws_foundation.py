@@ -216,6 +216,13 @@ def test_every_bucket_has_all_that_belongs_to_it() -> None:
     assert [rule["id"] for rule in rules["storage-data"]] == ["clear-up"]
 
 
+def test_access_logs_wait_for_the_policy_that_lets_s3_write_them() -> None:
+    made = declare_foundation(settings_of()).graph
+    order = [item.name for item in made.resources]
+    for name in made.of(":BucketLogging"):
+        assert order.index("storage-access-logs-policy") < order.index(name)
+
+
 @pytest.mark.parametrize(
     ("environment", "retain", "is_protected", "is_kept", "is_emptied"),
     [("prod", True, True, True, False), ("prod", False, True, False, False), ("dev", True, False, True, False),
