@@ -1,0 +1,69 @@
+"""Runs a stand-in as the engine's plugin: `python -m infra.rehearsal.core.serve CLOUD ENGINE_ADDRESS ...`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import grpc.aio  # type: ignore[import-untyped]
+from pulumi.provider.experimental import provider as api
+from pulumi.provider.experimental.server import ProviderServicer
+from pulumi.runtime import proto
+from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
+from pulumi.runtime.proto import provider_pb2_grpc
+
+from infra.rehearsal.core.account import Account
+from infra.rehearsal.core.launch import ACCOUNT, IS_STRICT, STAND_INS
+
+
+class _Servicer(ProviderServicer):
+    """Hands on the old inputs to `diff`, where the SDK's servicer hands on the old state, which says nothing about an
+    input that is no longer declared."""
+
+    async def Diff(self, request: proto.DiffRequest, context: grpc.aio.ServicerContext) -> proto.DiffResponse:
+        told = proto.DiffRequest()
+        told.CopyFrom(request)
+        told.olds.CopyFrom(request.old_inputs)
+        answer: proto.DiffResponse = await super().Diff(told, context)
+        return answer
+
+
+def stand_in(cloud: str, account: Account, *, is_strict: bool) -> tuple[api.Provider, str]:
+    """(the provider, its version)."""
+    module = importlib.import_module(f"infra.rehearsal.{STAND_INS[cloud]}.stand_in")
+    return module.make(account, is_strict=is_strict), module.version()
+
+
+def main(cloud: str, engine: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine cancels; what has begun is finished
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    account = Account(Path(os.environ[ACCOUNT]))
+    provider, version = stand_in(cloud, account, is_strict=os.environ.get(IS_STRICT, "1") != "0")
+    asyncio.run(_serve(provider, version, engine))
+
+
+async def _serve(provider: api.Provider, version: str, engine: str) -> None:
+    server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
+    servicer = _Servicer([], version, provider, engine_address=engine)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    await server.wait_for_termination()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.25)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], next((word for word in sys.argv[2:] if not word.startswith("-")), ""))
