@@ -71,7 +71,7 @@ class Kubernetes(p.Provider):
     # --- before anything exists
 
     async def check(self, request: p.CheckRequest) -> p.CheckResponse:
-        given, olds, token = plain(request.new_inputs), plain(request.old_inputs), request.type
+        given, olds, token = plain(request.new_inputs), plain(request.old_inputs), _token(request)
         if token == helm.TYPE:
             body = helm.named(given, request.name, request.random_seed, olds)
             refused = [*self._typed(token, body), *helm.refusals(body)] if self.is_strict else []
@@ -105,7 +105,7 @@ class Kubernetes(p.Provider):
 
     async def diff(self, request: p.DiffRequest) -> p.DiffResponse:
         """`old_state` holds the old inputs (see core.serve)."""
-        self._known.add((request.type, self._key(request.resource_id)))
+        self._known.add((_token(request), self._key(request.resource_id)))
         olds, news = plain(request.old_state), plain(request.new_inputs)
         ignored = frozenset(request.ignore_changes)
         found = {
@@ -113,7 +113,7 @@ class Kubernetes(p.Provider):
             for path, old, new in difference.changed(olds, news)
             if path not in ignored and path.split(".")[0] not in ignored
         }
-        replaces = await self._immutable(request.type, olds, news, list(found)) if found else []
+        replaces = await self._immutable(_token(request), olds, news, list(found)) if found else []
         for path in replaces:
             found[path] = p.PropertyDiff(p.PropertyDiffKind.UPDATE_REPLACE, input_diff=True)
         keeps_name = objects.identity(olds) == objects.identity(news) and not objects.is_autonamed(news)
@@ -144,7 +144,7 @@ class Kubernetes(p.Provider):
     # --- life
 
     async def create(self, request: p.CreateRequest) -> p.CreateResponse:
-        body, token = plain(request.properties), request.type
+        body, token = plain(request.properties), _token(request)
         if request.preview:
             return p.CreateResponse("", wire(body, secret_keys(request.properties)))
         await self._faults_before(request.urn, token)
@@ -157,11 +157,11 @@ class Kubernetes(p.Provider):
         body = plain(request.news)
         if request.preview:
             return p.UpdateResponse(wire(body, secret_keys(request.news)))
-        state = await self._stored(request.urn, request.type, body, is_new=False)
+        state = await self._stored(request.urn, _token(request), body, is_new=False)
         return p.UpdateResponse(wire(state, _covered(state, secret_keys(request.news))))
 
     async def read(self, request: p.ReadRequest) -> p.ReadResponse:
-        token, had, key = request.type, plain(request.inputs), self._key(request.resource_id)
+        token, had, key = _token(request), plain(request.inputs), self._key(request.resource_id)
         self._known.add((token, key))
         held = self.account.get(token, key)
         if token == helm.TYPE or not self.is_strict:
@@ -181,7 +181,7 @@ class Kubernetes(p.Provider):
         return p.ReadResponse(at.id, wire(objects.visible(live), covered), wire(inputs, covered))
 
     async def delete(self, request: p.DeleteRequest) -> None:
-        token, state = request.type, plain(request.properties)
+        token, state = _token(request), plain(request.properties)
         if token != helm.TYPE and self.is_strict:
             api, at = await self._cluster.api(), objects.ref(state)
             try:
@@ -287,3 +287,8 @@ def _covered(state: Inputs, secrets: frozenset[str]) -> frozenset[str]:
 
 def _word(old: Any, new: Any) -> str:
     return "ADD" if old is None else "DELETE" if new is None else "UPDATE"
+
+
+def _token(request: Any) -> str:
+    """The type, less the components that the resource is a child of."""
+    return str(request.type.rsplit("$", 1)[-1])
