@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,15 +20,20 @@ GLOBAL = frozenset({"iam", "route53", "cloudfront", "budgets", "costexplorer", "
 
 def place(config: Config, inputs: Mapping[str, Any]) -> dict[str, Any]:
     region = inputs.get("region") or config.get("region") or "us-east-1"
-    allowed = config.get("allowedAccountIds") or [ACCOUNT_ID]
+    allowed = _parsed(config.get("allowedAccountIds")) or [ACCOUNT_ID]
     return {"region": region, "account": allowed[0], "partition": "aws", "suffix": "amazonaws.com"}
 
 
 def added(inputs: Mapping[str, Any], config: Config) -> Mapping[str, Any]:
-    default = config.get("defaultTags") or {}
+    default = _parsed(config.get("defaultTags")) or {}
     tags = {**(default.get("tags") or {}), **(inputs.get("tags") or {})}
     region = inputs.get("region") or config.get("region") or "us-east-1"
     return {"tagsAll": tags, "region": region}
+
+
+def _parsed(value: Any) -> Any:
+    """Whatever is no text in a provider's configuration comes as JSON."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def check_config(config: Config) -> Iterable[tuple[str, str]]:
