@@ -28,6 +28,15 @@ def test_what_a_webhook_would_take_is_taken(api: Api, kind: str) -> None:
     api.probe(RULES[kind]["good"])
 
 
+@pytest.mark.parametrize("kind", RULES)
+def test_no_rule_stumbles_over_what_may_be_left_out(api: Api, kind: str) -> None:
+    for change in ({"spec": None}, {"metadata": {"annotations": None}}):
+        try:
+            api.probe(merged(RULES[kind]["good"], change))
+        except Refused as refused:
+            assert "resulted in error" not in str(refused)
+
+
 @pytest.mark.parametrize(
     ("kind", "number"), [(kind, number) for kind, entry in RULES.items() for number in range(len(entry["rules"]))]
 )

@@ -16,9 +16,9 @@ from pulumi.provider.experimental import provider as p
 from catalog.errors import SkywrightError
 from infra.rehearsal.core import difference, evidence
 from infra.rehearsal.core.account import Account, Object
+from infra.rehearsal.core.judge import Refused as Failed
 from infra.rehearsal.core.judge import Verdict
 from infra.rehearsal.core.provider import RETRY_S
-from infra.rehearsal.core.provider import Refused as Failed
 from infra.rehearsal.core.sdk import Sdk, worded
 from infra.rehearsal.core.values import Inputs, has_unknown, plain, secret_keys, wire
 from infra.rehearsal.kubernetes import helm, lookups, objects
@@ -30,7 +30,6 @@ JUDGE = f"kube-apiserver {KUBERNETES}"
 
 _PATCH = re.compile(r"kubernetes:[^:]+/v[^:]*:\w+Patch")
 _SECRET = frozenset({"data", "stringData"})
-_WRITE_ONLY = {"stringData": "write-only: the server stores it as data"}
 
 
 class Kubernetes(p.Provider):
@@ -172,7 +171,7 @@ class Kubernetes(p.Provider):
         api = await self._cluster.api()
         at = objects.ref(had) if had else objects.imported(token, request.resource_id)
         if had:
-            await asyncio.to_thread(self._by_hand, held, objects.ref(had))
+            await asyncio.to_thread(self._by_hand, held, had)
         live = await asyncio.to_thread(api.get, at)
         if live is None:
             return p.ReadResponse("", {}, {})
@@ -229,9 +228,8 @@ class Kubernetes(p.Provider):
         is_forced = self._cluster.is_forcing or objects.forces(body)
         stored = await asyncio.to_thread(api.apply, body, at, is_forced=is_forced)
         declared = frozenset(path for path, _ in objects.leaves(body) if "pulumi.com/" not in path)
-        reasons = _WRITE_ONLY if at.kind == "Secret" else {}
         carried = declared - objects.unstored(body, stored, MANAGER)
-        evidence.append(self.account, evidence.of(urn, token, declared, Verdict(JUDGE, (), carried, reasons)))
+        evidence.append(self.account, evidence.of(urn, token, declared, Verdict(JUDGE, (), carried)))
         return objects.visible(stored)
 
     async def _released(self, urn: str, given: Inputs) -> dict[str, Any]:
@@ -250,15 +248,15 @@ class Kubernetes(p.Provider):
         key = self._key(id)
         return (token, key) not in self._known and any(item.id == key for item in self.account.of_urn(urn))
 
-    def _by_hand(self, held: Object | None, at: objects.Ref) -> None:
+    def _by_hand(self, held: Object | None, had: Inputs) -> None:
         """Do to the live object what somebody did in the account by hand."""
-        api = self._cluster.begun
+        api, at = self._cluster.begun, objects.ref(had)
         live = api.get(at)
         if live is not None and held is None:
             api.delete(at)
         elif live is not None and held is not None:
             labels = dict(held.inputs.get("labels") or {})
-            if labels.items() - (live["metadata"].get("labels") or {}).items():
+            if labels != (had["metadata"].get("labels") or {}):
                 api.patch(at, {"metadata": {"labels": labels}}, "kubectl-label")
 
     async def _faults_before(self, urn: str, token: str) -> None:
