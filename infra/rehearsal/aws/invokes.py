@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.rehearsal.core.cloud import Asked, Invoke
+from infra.rehearsal.core.judge import Refused
 from infra.rehearsal.core.templates import drawn, filled
 
 Answer = Mapping[str, Any]
@@ -79,7 +80,7 @@ def looked_up(token: str, *keys: str) -> Callable[[Asked], Answer]:
             if all(outputs.get(key, id if key == "id" else None) == value for key, value in wanted.items()):
                 return {**{key: value for key, value in outputs.items() if not key.startswith("__")}, "id": id}
         told = ", ".join(f"{key} {value}" for key, value in wanted.items())
-        raise LookupError(f"ResourceNotFoundException: no {token.rsplit(':', 1)[-1]} with {told}")
+        raise Refused(f"ResourceNotFoundException: no {token.rsplit(':', 1)[-1]} with {told}")
 
     return answer
 

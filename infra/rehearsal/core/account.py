@@ -110,7 +110,8 @@ class Account:
 
     def bring(self, token: str, id: str, *, scope: str = "", inputs: Mapping[str, Any] | None = None,
               outputs: Mapping[str, Any] | None = None) -> None:  # fmt: skip
-        """Something that is there before the stack, and is none of its resources."""
+        """Something that is there before the stack, and is none of its resources. `token` "*": of whatever type it is
+        asked for."""
         self.put(Object(token, id, "", scope, inputs or {}, outputs or {"id": id}))
         with self._database:
             self._database.execute("UPDATE objects SET is_brought = 1 WHERE token = ? AND id = ?", (token, id))

@@ -30,6 +30,10 @@ class Verdict:
     requests: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Refused(Exception):
+    """The cloud refuses; the message is its own."""
+
+
 class Judge(Protocol):
     def judge(self, inputs: Mapping[str, Any], facts: Mapping[str, Any]) -> Verdict:
         """`inputs`: plain, UNKNOWN in places. `facts`: what the cloud computes (id, arn, region, account ...)."""

@@ -14,19 +14,15 @@ from infra.rehearsal.core.account import Account, Object
 from infra.rehearsal.core.autoname import named
 from infra.rehearsal.core.cloud import Asked, Cloud, own_name
 from infra.rehearsal.core.difference import difference
-from infra.rehearsal.core.judge import Refusal
+from infra.rehearsal.core.judge import Refusal, Refused
 from infra.rehearsal.core.kinds import Find, Kind
 from infra.rehearsal.core.refusing import verdict
 from infra.rehearsal.core.shape import Shape
 from infra.rehearsal.core.templates import filled
-from infra.rehearsal.core.values import Inputs, has_unknown, plain, secret_keys, wire
+from infra.rehearsal.core.values import Inputs, has_unknown, plain, secret_keys, storable, wire
 
 RETRY_S = 0.05
 """Between tries of a throttled request; real providers wait longer."""
-
-
-class Refused(Exception):
-    """The cloud refuses; the message is its own."""
 
 
 class StandIn(api.Provider):
@@ -88,7 +84,7 @@ class StandIn(api.Provider):
         if has_unknown(given):
             raise Refused(f"{own_name(token)} is created with an input that is not known")
         await self._faults_before(token, urn)
-        orphan = self._orphan(token, urn)
+        orphan = self._orphan(kind, urn, given)
         identifier, made, holds = self._made(kind, shape, given, urn, orphan)
         self.account.put(Object(token, identifier, urn, self._scope(given), given, made), holds)
         self._known.add((token, identifier))
@@ -180,11 +176,15 @@ class StandIn(api.Provider):
                 raise Refused("; ".join(f"{found.path}: {found.message}" for found in refusals))
         return identifier, {**made, "__seed": seed}, holds
 
-    def _orphan(self, token: str, urn: str) -> Object | None:
-        """What an interrupted run has created and the engine never heard of: it is adopted, never made twice."""
+    def _orphan(self, kind: Kind, urn: str, given: Inputs) -> Object | None:
+        """What an interrupted run has created and the engine never heard of: it is adopted, never made twice. One that
+        the resource can't become any more goes."""
         for item in self.account.of_urn(urn):
-            if item.token == token and (token, item.id) not in self._known:
+            if item.token != kind.token or (kind.token, item.id) in self._known:
+                continue
+            if not difference(kind, item.inputs, storable(given), frozenset()).replaces:
                 return item
+            self.account.remove(item.token, item.id)
         return None
 
     async def _faults_before(self, token: str, urn: str) -> None:

@@ -9,8 +9,11 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
+import grpc  # type: ignore[import-untyped]
 import grpc.aio  # type: ignore[import-untyped]
 from pulumi.provider.experimental import provider as api
 from pulumi.provider.experimental.server import ProviderServicer
@@ -19,12 +22,23 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from infra.rehearsal.core.account import Account
+from infra.rehearsal.core.judge import Refused
 from infra.rehearsal.core.launch import ACCOUNT, IS_STRICT, STAND_INS
+
+
+def _in_its_words(answer: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    async def answered(self: Any, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        try:
+            return await answer(self, request, context)
+        except Refused as refused:
+            await context.abort(grpc.StatusCode.UNKNOWN, str(refused))
+
+    return answered
 
 
 class _Servicer(ProviderServicer):
     """Hands on the old inputs to `diff`, where the SDK's servicer hands on the old state, which says nothing about an
-    input that is no longer declared."""
+    input that is no longer declared; and answers a refusal in the cloud's words, without those of Python around it."""
 
     async def Diff(self, request: proto.DiffRequest, context: grpc.aio.ServicerContext) -> proto.DiffResponse:
         told = proto.DiffRequest()
@@ -32,6 +46,12 @@ class _Servicer(ProviderServicer):
         told.olds.CopyFrom(request.old_inputs)
         answer: proto.DiffResponse = await super().Diff(told, context)
         return answer
+
+    Create = _in_its_words(ProviderServicer.Create)
+    Read = _in_its_words(ProviderServicer.Read)
+    Update = _in_its_words(ProviderServicer.Update)
+    Delete = _in_its_words(ProviderServicer.Delete)
+    Invoke = _in_its_words(ProviderServicer.Invoke)
 
 
 def stand_in(cloud: str, account: Account, *, is_strict: bool) -> tuple[api.Provider, str]:

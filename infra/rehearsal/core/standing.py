@@ -13,6 +13,9 @@ from infra.rehearsal.core.kinds import Kind, Ref
 from infra.rehearsal.core.templates import filled
 from infra.rehearsal.core.values import UNKNOWN, at
 
+BROUGHT = "*"
+"""The type of what is there before the stack, whatever it is (see `Account.bring`)."""
+
 
 def referred(
     cloud: Cloud, account: Account, kind: Kind, inputs: Mapping[str, Any], facts: Mapping[str, Any]
@@ -38,7 +41,7 @@ def referred(
 def _found(account: Account, ref: Ref, value: str) -> Object | bool | None:
     if ref.skips and re.match(ref.skips, value):
         return True
-    for token in ref.kinds:
+    for token in (*ref.kinds, BROUGHT):
         if (direct := account.get(token, value)) is not None:
             return direct
         for item in account.objects(token, with_brought=True):
