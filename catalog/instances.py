@@ -159,7 +159,7 @@ def regions_with(cloud: str, accelerator: str, count: int) -> list[str]:
 
 @functools.cache
 def _rows() -> tuple[_Row, ...]:
-    with (files(__package__) / "instances.csv").open(newline="") as file:
+    with (files(__package__) / "instances.csv").open() as file:
         return tuple(
             _Row(
                 row["cloud"], row["name"], row["accelerator"] or None, int(row["accelerator_count"]), int(row["vcpus"]),

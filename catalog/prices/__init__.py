@@ -120,7 +120,7 @@ def _services() -> dict[tuple[str, str, str, str], float]:
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (files(__package__) / name).open(newline="") as file:
+    with (files(__package__) / name).open() as file:
         yield from csv.DictReader(file)
 
 

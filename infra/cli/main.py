@@ -19,11 +19,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-GROUPS = ("engine", "config", "runs", "models", "budget", "drill")
-"""Modules with sub-commands: each has `app`."""
+GROUPS = {
+    "engine": "engine", "config": "config", "runs": "runs", "models": "models", "budget": "budget", "drill": "drill",
+    "import": "imports",
+}  # fmt: skip
+"""Commands with sub-commands, and the module of each: it has `app`."""
 
 COMMANDS = (
     "doctor", "init", "up", "train", "release", "predict", "status", "audit", "page", "demo",
+    "rehearse",
 )  # fmt: skip
 """Modules with commands of their own: each has `register(app)`."""
 
@@ -31,8 +35,8 @@ COMMANDS = (
 def build() -> typer.Typer:
     for name in COMMANDS:
         importlib.import_module(f"infra.cli.{name}").register(app)
-    for name in GROUPS:
-        app.add_typer(importlib.import_module(f"infra.cli.{name}").app, name=name)
+    for name, module in GROUPS.items():
+        app.add_typer(importlib.import_module(f"infra.cli.{module}").app, name=name)
     return app
 
 

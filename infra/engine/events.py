@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,16 @@ class Step:
 
     op: str
     urn: str
+    inputs: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def type(self) -> str:
+        """The resource's own type token, without its parents'."""
+        return self.urn.split("::")[2].rsplit("$", 1)[-1]
+
+    @property
+    def name(self) -> str:
+        return self.urn.split("::", 3)[3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,8 @@ def read(log: Path) -> Outcome:
                 violations.append(_violation(told))
         elif told := event.get("resourcePreEvent"):
             if (op := told["metadata"]["op"]) != "same":
-                steps.append(Step(op, told["metadata"]["urn"]))
+                told = told["metadata"]
+                steps.append(Step(op, told["urn"], (told.get("new") or {}).get("inputs") or {}))
         elif told := event.get("summaryEvent"):
             changes = dict(told.get("resourceChanges") or {})
     return Outcome(changes, tuple(steps), tuple(errors), tuple(violations))

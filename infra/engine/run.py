@@ -133,7 +133,29 @@ class Engine:
         self.recover()
         return self._run("destroy", on_line, ["--yes", *args])
 
+    def import_(self, file: Path, on_line: Lines | None = None) -> Outcome:
+        """Take what runs already into the stack. `file`: as `preview --import-file` writes it, ids filled in."""
+        self.ensure_stack()
+        self.recover()
+        options = ["--yes", "--file", str(file), "--generate-code=false", "--protect=false"]
+        return self._run("import", on_line, options)
+
+    def unprotect(self) -> None:
+        """Let `destroy` take what the program protects."""
+        self._need_stack()
+        self._ask("state", "unprotect", "--all", "--yes")
+
+    def set_secret(self, key: str, value: str) -> None:
+        """Put an encrypted value into the stack's file."""
+        self._ask("config", "set", "--secret", key, value)
+
     # --- questions
+
+    def preview_json(self) -> dict[str, Any]:
+        """What `pulumi preview --json` prints: every step with its inputs."""
+        self.ensure_stack()
+        self.recover()
+        return dict(json.loads(self._ask("preview", "--json", *self._pack())))
 
     def outputs(self, *, shows_secrets: bool = False) -> dict[str, Any]:
         """What the program exported at the last `up`; empty when there was none. Secrets read "[secret]"."""

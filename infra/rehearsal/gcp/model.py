@@ -16,7 +16,13 @@ from typing import Any
 
 from infra.rehearsal.core.shape import ANY, Shape
 
-_RANGES = {"int32": (-(2**31), 2**31 - 1), "uint32": (0, 2**32 - 1), "uint64": (0, 2**64 - 1)}
+_RANGES: dict[str, tuple[float, float]] = {
+    "int32": (-(2**31), 2**31 - 1),
+    "uint32": (0, 2**32 - 1),
+    "uint64": (0, 2**64 - 1),
+}
+
+_UNBOUNDED: tuple[float | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ def _of(api: str, node: Mapping[str, Any], name: str) -> Shape:
     if kind == "object":
         return _object(api, node, name)
     if kind in ("integer", "number") or (kind == "string" and node.get("format") in ("int64", "uint64")):
-        low, high = _RANGES.get(node.get("format", ""), (None, None))
+        low, high = _RANGES.get(node.get("format", ""), _UNBOUNDED)
         low = float(node["minimum"]) if "minimum" in node else low
         high = float(node["maximum"]) if "maximum" in node else high
         return Shape("number" if kind == "number" else "integer", name, minimum=low, maximum=high)
