@@ -79,6 +79,12 @@ class ClusterTraining(TrainingOutputs):
     flavors: tuple[Flavor, ...] = ()
 
 
+WINS = {"pulumi.com/patchForce": "true"}
+"""What is declared wins over a field that somebody has changed by hand; without it the API server reports a conflict.
+Fields that are not declared (a queue's stopPolicy, a scaler's pause) stay whoever's they are.
+"""
+
+
 def labels_of(owner: Component[Any, Any], **more: str) -> dict[str, str]:
     """The stack's tags as labels, and what the recommended labels say.
 
@@ -106,7 +112,7 @@ def metadata(
         name=name,
         namespace=namespace,
         labels={**labels_of(owner), **(labels or {})},
-        annotations=dict(annotations) if annotations else None,
+        annotations={**WINS, **(annotations or {})},
     )
 
 
