@@ -314,8 +314,8 @@ def allowed(service: str, operation: str, member: str, value: str) -> bool:
     )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{39}", fullmatch=True))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.from_regex(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{39,99}", fullmatch=True))
 def test_names_stay_within_the_apis_limits_however_long_the_stacks_is(stack: str) -> None:
     made = declare_foundation(settings_of(stack=stack, aws={"tracking_server": "small"})).graph
     seen = set()
