@@ -50,7 +50,8 @@ class Context:
     """What all components of a stack share.
 
     `tags` go onto everything that can carry them; `settings` are the selected cloud's own settings (None where it has
-    none). `project_dir` is the folder of Pulumi.yaml. `log_retention_days` holds for every log of the stack.
+    none). `project_dir` is the folder of Pulumi.yaml. `log_retention_days` holds for every log of the stack;
+    `is_api_public`, as the network's spec has it, for every API server and endpoint.
     """
 
     project: str
@@ -62,6 +63,7 @@ class Context:
     project_dir: str = "."
     retain_data: bool = True
     log_retention_days: int = 30
+    is_api_public: bool = False
     settings: BaseModel | None = None
     secrets: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
 

@@ -94,6 +94,7 @@ def context_of(
         project_dir=project_dir,
         retain_data=settings.storage.retain_data,
         log_retention_days=settings.monitoring.log_retention_days,
+        is_api_public=settings.network.is_api_public,
         settings=settings.own,
         secrets=secrets or {},
     )

@@ -81,12 +81,25 @@ def _queue(own: str) -> Inputs:
     return {"arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{own}", "url": url, "id": url}
 
 
+def _cluster(own: str, inputs: Inputs) -> Inputs:
+    config = {**(inputs.get("vpcConfig") or {}), "clusterSecurityGroupId": f"sg-{_hex(own, 17)}"}
+    inputs.pop("vpcConfig", None)
+    return {
+        "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{own}",
+        "endpoint": f"https://{_hex(own, 32).upper()}.gr7.{REGION}.eks.amazonaws.com",
+        "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
+        "vpcConfig": config,
+    }
+
+
 _MORE: dict[str, Callable[[str, Inputs], Inputs]] = {
     "Role": lambda own, _: {"arn": f"arn:aws:iam::{ACCOUNT}:role/{own}", "uniqueId": f"AROA{_hex(own, 17).upper()}"},
     "Policy": lambda own, _: _by_arn(f"arn:aws:iam::{ACCOUNT}:policy/{own}"),
     "Bucket": lambda own, _: {"arn": f"arn:aws:s3:::{own}", "bucket": own},
     "Key": _key,
     "Repository": _repository,
+    "Cluster": _cluster,
+    "LaunchTemplate": lambda own, _: {"latestVersion": 1},
     "LogGroup": lambda own, _: {"arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{own}"},
     "Topic": lambda own, _: _by_arn(f"arn:aws:sns:{REGION}:{ACCOUNT}:{own}"),
     "Queue": lambda own, _: _queue(own),
