@@ -12,11 +12,11 @@ An input that no operation has a member for, and no `local` reason, is left unac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.rehearsal.core.fit import Rule, fit
+from infra.rehearsal.core.fit import Fitted, Rule, fit
 from infra.rehearsal.core.judge import Refusal, Verdict
 from infra.rehearsal.core.shape import Shape
 from infra.rehearsal.core.templates import filled
@@ -64,31 +64,35 @@ class Calls:
         carried: set[str] = set()
         reasons: dict[str, str] = dict(self.local)
         requests: dict[str, Any] = {}
-        for operation in self.operations:
-            taken = {
-                key: value
-                for key, value in inputs.items()
-                if (operation.takes is None or key in operation.takes) and key not in operation.omits
-            }
-            if not operation.is_made(inputs):
-                if isinstance(operation.when, str) and at(inputs, operation.when):
-                    reasons.setdefault(operation.when, f"{operation.label} is not called when it is false")
-                continue
-            shape = operation.shape()
-            done = fit(taken, shape, operation.rules)
-            for name, value in operation.fixed.items():
-                if (made := _fixed(value, {**inputs, **facts})) is not None:
-                    _set(done.request, name, made)
+        for operation, done in self.fitted(inputs, facts):
             carried |= done.carried
             if isinstance(operation.when, str):
                 carried.add(operation.when)  # it is what asks for the request
             for path, why in done.reasons.items():
                 reasons.setdefault(path, why)
             requests[operation.label] = done.request
-            refusals.extend(
-                Refusal(done.origin(found.path), operation.words(found)) for found in violations(done.request, shape)
-            )
+            broken = violations(done.request, operation.shape())
+            refusals.extend(Refusal(done.origin(found.path), operation.words(found)) for found in broken)
+        for operation in self.operations:
+            if isinstance(operation.when, str) and at(inputs, operation.when) and not operation.is_made(inputs):
+                reasons.setdefault(operation.when, f"{operation.label} is not called when it is false")
         return Verdict(self.name, tuple(refusals), frozenset(carried), reasons, requests)
+
+    def fitted(self, inputs: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[tuple[Operation, Fitted]]:
+        """The requests that are made."""
+        for operation in self.operations:
+            if not operation.is_made(inputs):
+                continue
+            taken = {
+                key: value
+                for key, value in inputs.items()
+                if (operation.takes is None or key in operation.takes) and key not in operation.omits
+            }
+            done = fit(taken, operation.shape(), operation.rules)
+            for name, value in operation.fixed.items():
+                if (made := _fixed(value, {**inputs, **facts})) is not None:
+                    _set(done.request, name, made)
+            yield operation, done
 
 
 def _fixed(value: Any, facts: Mapping[str, Any]) -> Any:

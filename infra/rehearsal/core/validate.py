@@ -170,7 +170,11 @@ def _translated(pattern: str) -> str:
     for part in re.findall(r"\\[pP]\{\w+\}|\\.|[\[\]]|[^\\\[\]]+", pattern, re.DOTALL):
         if part.lower().startswith("\\p{"):
             ranges = _CLASSES.get(part[3:-1], r"\s\S")
-            done += ranges if is_inside else f"[{'^' if part[1] == 'P' else ''}{ranges}]"
+            is_other = part[1] == "P"
+            if is_inside:
+                done += r"\s\S" if is_other else ranges  # a complement can't be named there: anything goes
+            else:
+                done += f"[{'^' if is_other else ''}{ranges}]"
         elif part == "\\z":
             done += "\\Z"
         else:
