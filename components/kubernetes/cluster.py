@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from catalog.labels import kubernetes_labels
 from components.contract import Component, TrainingOutputs
 from components.kubernetes.flavors import Flavor
 from components.kubernetes.settings import KubernetesSettings
+
+if TYPE_CHECKING:  # a stack on a cloud's managed services names these records, and must not load the SDK for them
+    import pulumi_kubernetes as k8s
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def provider_for(
     owner: Component[Any, Any], *, kubeconfig: pulumi.Input[str] | None = None, context: str | None = None
 ) -> k8s.Provider:
     """The provider of a cluster: by its kubeconfig, or by a context of the user's own."""
+    import pulumi_kubernetes as k8s
+
     return k8s.Provider(
         owner.child_name("cluster-provider"),
         kubeconfig=kubeconfig,
@@ -108,6 +112,8 @@ def metadata(
     annotations: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> k8s.meta.v1.ObjectMetaArgs:
     """The name that people and jobs refer to, labelled."""
+    import pulumi_kubernetes as k8s
+
     return k8s.meta.v1.ObjectMetaArgs(
         name=name,
         namespace=namespace,

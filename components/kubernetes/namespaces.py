@@ -46,8 +46,9 @@ def declare_namespace(
             limits=[
                 k8s.core.v1.LimitRangeItemArgs(
                     type="Container",
-                    default={"cpu": "1", "memory": "2Gi", "ephemeral-storage": "8Gi"},
-                    default_request={"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "1Gi"},
+                    # Of what the queues count, and no more: Kueue refuses a job that asks for anything else.
+                    default={"cpu": "1", "memory": "2Gi"},
+                    default_request={"cpu": "100m", "memory": "256Mi"},
                 )
             ]
         ),
