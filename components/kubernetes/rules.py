@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from components.kubernetes.promql import Scope, Source, duration, over_window, source_of
+from components.slo import BURNS
 from components.specs import SloSpec
 from ml_jobs.contract import AlertRule, Metric
 
@@ -15,16 +16,6 @@ STEP_S = 15
 SHORTEST_S = 60
 """A rate needs two scrapes at least, and one may fail."""
 MANY_STEPS_S = 3600
-
-BURNS = (
-    (3_600, 300, 14.4, "critical"),
-    (21_600, 1_800, 6.0, "critical"),
-    (259_200, 21_600, 1.0, "warning"),
-)
-"""Seconds of the long and the short window, how many times too fast, and how bad.
-
-https://sre.google/workbook/alerting-on-slos/#6-multiwindow-multi-burn-rate-alerts
-"""
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
@@ -157,19 +148,21 @@ _FOLDS = {
 
 def slo_alerts(slo: SloSpec, scope: Scope) -> list[dict[str, Any]]:
     """A burn alert for each pair of windows: the long one says that it matters, the short one that it goes on."""
-    budget = 1 - slo.objective
     source = source_of(Metric.ERROR_RATIO, scope, {})
     found = []
-    for long_s, short_s, rate, severity in BURNS:
-        bound = _number(round(rate * budget, 9))
-        both = (f"(({_ratio(source, 'avg', seconds)}) > {bound})" for seconds in (long_s, short_s))
+    for burn in BURNS:
+        if not burn.is_possible(slo):
+            continue
+        bound = _number(burn.threshold(slo))
+        both = (f"(({_ratio(source, 'avg', seconds)}) > {bound})" for seconds in (burn.long_s, burn.short_s))
         found.append(
             {
-                "alert": f"{slo.name}-burn-{duration(long_s)}",
+                "alert": f"{slo.name}-burn-{duration(burn.long_s)}",
                 "expr": " and ".join(both),
-                "labels": {"slo": slo.name, **own_labels(scope, severity)},
+                "labels": {"slo": slo.name, **own_labels(scope, burn.severity)},
                 "annotations": {
-                    "summary": f"{slo.name}: errors burn the budget of {slo.window_days} days {rate:g} times too fast",
+                    "summary": f"{slo.name}: errors burn the budget of {slo.window_days} days {burn.rate:g} times too "
+                    "fast",
                     "value": "{{ $value }}",
                 },
             }
