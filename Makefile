@@ -48,7 +48,7 @@ test: engine kubernetes check ## everything that must hold, on this machine
 	$(BIN)/pytest tests -m "not drill and not cluster"
 
 test-cluster: cluster ## queues and quotas, with workloads that run to completion
-	@$(BIN)/pytest tests/cluster -m cluster
+	@$(BIN)/pytest tests -m cluster
 
 drill: engine ## 200 kills: nothing may be lost
 	@$(BIN)/pytest tests/drill -m drill -s

@@ -86,6 +86,13 @@ class Api:
                 ).to_dict()
             )
 
+    def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """A plain creation: what a job's launcher does."""
+        at = objects.ref(body)
+        with refusals():
+            kind = self._kind(at.api_version, at.kind)
+            return dict(kind.create(body=dict(body), namespace=at.namespace or None).to_dict())
+
     def probe(self, body: Mapping[str, Any]) -> None:
         """Whether the server would take `body`, without a trace."""
         try:

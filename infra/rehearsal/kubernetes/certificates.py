@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 LOOPBACK = "127.0.0.1"
+_Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_Public = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 _LIFE = datetime.timedelta(days=3650)
 """Long: a program that finds its certificate near its end makes another, and then trusts a different authority."""
 
@@ -26,7 +28,7 @@ class Authority:
 
     folder: Path
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: rsa.RSAPrivateKey
 
     @property
     def file(self) -> Path:
@@ -49,9 +51,9 @@ class Authority:
 
 
 def authority(folder: Path, name: str = "ca") -> Authority:
-    """A new one, for `folder`."""
+    """A new one, for `folder`. RSA: of an authority's keys, Kueue reads no others."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = _builder(name, subject, key.public_key())
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -68,7 +70,7 @@ def service_account_key(folder: Path) -> Path:
     return _secret(folder / "service-accounts.key", key)
 
 
-def _builder(name: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(name: str, issuer: x509.Name, key: _Public) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -81,13 +83,13 @@ def _builder(name: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x5
     )
 
 
-def _put(folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> tuple[Path, Path]:
+def _put(folder: Path, name: str, certificate: x509.Certificate, key: _Private) -> tuple[Path, Path]:
     public = folder / f"{name}.crt"
     public.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return public, _secret(folder / f"{name}.key", key)
 
 
-def _secret(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> Path:
+def _secret(path: Path, key: _Private) -> Path:
     text = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )

@@ -27,6 +27,9 @@ ADMIN = "rehearsal"
 READ_ONLY = "reader"
 START_S = 120.0
 
+ALONE = ("--disable-admission-plugins=ServiceAccount",)
+"""Flags for a server without a controller manager, which would give each namespace its default service account."""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -57,7 +60,7 @@ class Server:
         }
 
 
-def ensure(folder: Path, *, owner: int, snapshot: Path | None = None, flags: Sequence[str] = ()) -> Server:
+def ensure(folder: Path, *, owner: int, snapshot: Path | None = None, flags: Sequence[str] = ALONE) -> Server:
     """The server of `folder`, started if it does not run; it ends when process `owner` does, or by `stop`.
 
     `snapshot`: an etcd folder to begin from. `flags` come after the usual ones.
@@ -157,7 +160,7 @@ def _furnish(folder: Path) -> None:
 
 
 def apiserver_flags(folder: Path) -> list[str]:
-    """Of a server that judges declarations; whoever runs a controller manager besides admits service accounts again."""
+    """Those that any server has."""
     made = folder / "certificates"
     return [
         "--bind-address=127.0.0.1",
@@ -172,7 +175,6 @@ def apiserver_flags(folder: Path) -> list[str]:
         "--service-cluster-ip-range=10.0.0.0/24",
         "--authorization-mode=RBAC",
         "--endpoint-reconciler-type=none",
-        "--disable-admission-plugins=ServiceAccount",
         "--profiling=false",
         "--event-ttl=10m",
     ]
