@@ -30,7 +30,8 @@ def resource(kind: str, name: str, inputs: Inputs) -> tuple[str, Inputs]:
     if kind_name in _MORE:
         computed |= _MORE[kind_name](own, inputs)
     identifier = computed.pop("id", identifier)
-    return identifier, {**inputs, **{key: value for key, value in computed.items() if inputs.get(key) is None}}
+    told = {key: value for key, value in computed.items() if inputs.get(key) is None or isinstance(value, dict)}
+    return identifier, {**inputs, **told}
 
 
 def call(token: str, arguments: Inputs) -> Inputs:
@@ -83,7 +84,6 @@ def _queue(own: str) -> Inputs:
 
 def _cluster(own: str, inputs: Inputs) -> Inputs:
     config = {**(inputs.get("vpcConfig") or {}), "clusterSecurityGroupId": f"sg-{_hex(own, 17)}"}
-    inputs.pop("vpcConfig", None)
     return {
         "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{own}",
         "endpoint": f"https://{_hex(own, 32).upper()}.gr7.{REGION}.eks.amazonaws.com",

@@ -64,4 +64,33 @@ KINDS: tuple[Kind, ...] = (
         immutable=frozenset({"name", "namePrefix", "role"}),
         autoname=Autoname(max_length=128),
     ),
+    Kind(
+        "aws:iam/policy:Policy",
+        judge=Calls(
+            "botocore iam",
+            operation("iam", "CreatePolicy", {"name": "PolicyName", "policy": "PolicyDocument"}),
+        ),
+        id="arn:aws:iam::{account}:policy/{name}",
+        outputs={"arn": "{id}", "policyId": "ANPA{upper:17}", "attachmentCount": 0},
+        defaults={"path": "/"},
+        unique=(
+            Unique(("name",), "EntityAlreadyExists: A policy called {name} already exists.", scope="account"),
+        ),
+        rules=(
+            identity("policy"),
+            at_most("policy", 6144, "PolicySize"),
+        ),
+        immutable=frozenset({"name", "namePrefix", "path", "description"}),
+        autoname=Autoname(max_length=128),
+    ),
+    Kind(
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+        judge=Calls("botocore iam", operation("iam", "AttachRolePolicy", {"role": "RoleName"})),
+        id="{role}/{policyArn}",
+        references={
+            "role": Ref(ROLE, by=("name",), holds=True),
+            "policyArn": Ref("aws:iam/policy:Policy", by=("arn",), holds=True, skips=r"arn:aws:iam::aws:policy/"),
+        },
+        immutable=frozenset({"role", "policyArn"}),
+    ),
 )  # fmt: skip
