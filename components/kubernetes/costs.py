@@ -29,7 +29,8 @@ APP = "/app"
 
 
 def declare_budget(owner: Component[Any, Any], cluster: Cluster, spec: BudgetSpec) -> BudgetOutputs:
-    """Declare the rules and the job. A cloud whose own budget governs declares none of this on its clusters."""
+    """Declare the rules and the job. A cloud's own budget governs its bill; on its clusters this one carries out the
+    same steps, since nothing outside of a cluster stops a queue."""
     namespace = cluster.settings.namespace
     ready = cluster.namespaces.get(namespace, [])
     custom.declare(

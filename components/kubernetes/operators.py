@@ -102,7 +102,7 @@ CHARTS: dict[str, Chart] = {
     ),
     "opencost": Chart(
         "opencost",
-        "2.2.1",
+        "2.5.31",
         "opencost",
         "https://opencost.github.io/opencost-helm-chart",
         {"opencost": {"metrics": {"serviceMonitor": {"enabled": True}}, "ui": {"enabled": False}}},

@@ -41,7 +41,7 @@ def declare_endpoint(
     is_public: bool = False,
 ) -> EndpointOutputs:
     """Declare it. `identity` is what model servers become on the cloud; `is_public`: whether callers from outside of
-    the network reach it."""
+    the network reach it, which takes a certificate: without `gateway.tls_secret` the gateway stays private."""
     who = identity or WorkloadIdentity()
     namespace = serving_namespace(cluster.settings.namespace)
     flavors = flavors_for(spec, cluster.flavors)
@@ -74,7 +74,9 @@ def declare_endpoint(
         for name, release in spec.releases.items()
     ]
     _scraped(owner, cluster, namespace)
-    gateway = declare_gateway(owner, cluster, spec.name, namespace, is_public=is_public)
+    gateway = declare_gateway(
+        owner, cluster, spec.name, namespace, is_public=is_public and cluster.settings.gateway.tls_secret is not None
+    )
     nobody = _nobody(owner, cluster, spec, namespace)
     route = custom.declare(
         owner,

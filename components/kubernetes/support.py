@@ -9,13 +9,18 @@ _NO_SERVICE = no("a cluster has no managed service", "Remove it: on kubernetes t
 SUPPORT: dict[str, Support] = {
     "network.nat_per_zone": yes("the cluster's own way out; network policies say who may use it"),
     "network.no_nat": yes("the cluster's own way out; network policies say who may use it"),
-    "network.public_api": yes("a gateway with a public address; needs kubernetes.gateway.tls_secret"),
+    "network.public_api": yes(
+        "a gateway with a public address; needs kubernetes.gateway.tls_secret; who may call is decided before it"
+    ),
     "network.flow_logs": yes("what the cluster's network plugin keeps; none of ours"),
     "identity.roles": yes("service accounts with Roles of named verbs; people by RBAC groups"),
     "storage.managed_key": yes("none: the encryption of the brought storage, or of the storage class"),
     "storage.checkpoint_expiry": yes("each job keeps its last few; nothing expires them after it"),
     "registry.images": yes("none of our own: kubernetes.images.repository names the one that is used"),
-    "registry.tracking": yes("MLflow in the cluster, one replica over SQLite on a volume"),
+    "registry.tracking": yes(
+        "MLflow in the cluster, one replica over SQLite on a volume; it has no roles of its own: network policies say "
+        "who reaches it, signatures which versions are approved"
+    ),
     "training.managed": _NO_SERVICE,
     "training.kubernetes": yes("Kueue in front of JobSets"),
     "training.accelerators": yes("NVIDIA's device plugin"),
@@ -47,7 +52,7 @@ SUPPORT: dict[str, Support] = {
     "monitoring.accelerator_utilisation": yes("Prometheus, from DCGM; absent where there is no accelerator"),
     "monitoring.accelerator_memory": yes("Prometheus, from DCGM; absent where there is no accelerator"),
     "monitoring.accelerator_errors": yes("Prometheus, from DCGM: XID errors; absent where there is no accelerator"),
-    "monitoring.spend_ratio": yes("Prometheus, from OpenCost"),
+    "monitoring.spend_ratio": yes("Prometheus, from OpenCost: what pods ask for; idle nodes are not counted"),
     "monitoring.slo": yes("Prometheus, over requests as the gateway counts them"),
     "monitoring.emails": yes("Alertmanager; needs kubernetes.smtp"),
     "monitoring.webhook": yes("Alertmanager"),
