@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 from collections.abc import Mapping
@@ -93,6 +94,7 @@ def cloud_of(token: str) -> Cloud | None:
 def recorded(stack: str) -> tuple[Declared, ...]:
     """All resources of an example stack, in the order in which they were declared."""
     settings = from_file(STACKS / f"Pulumi.{stack}.yaml")
+    asyncio.set_event_loop(asyncio.new_event_loop())  # other tests leave the thread without one
     record = Recorded()
     pulumi.runtime.set_mocks(record, project="skywright", stack=settings.stack, preview=False)
 

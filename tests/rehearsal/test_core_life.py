@@ -96,6 +96,28 @@ def test_an_interrupted_up_is_recovered_with_one_of_each(tmp_path: Path) -> None
     assert stack.engine().up().is_unchanged
 
 
+FILES = """
+    import pulumi
+    import pulumi_aws as aws
+
+    code = pulumi.AssetArchive({"a.py": pulumi.FileAsset("a.txt"), "b.py": pulumi.StringAsset("x = 1")})
+    aws.lambda_.Function("actor", role="arn:aws:iam::123456789012:role/actor", handler="a.b", code=code)
+    aws.s3.BucketObjectv2("object", bucket="b", source=pulumi.FileAsset("a.txt"))
+"""
+
+
+def test_files_are_known_by_what_is_in_them(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, FILES)
+    stack.environ |= launch.variables(stack.account, is_strict=False)
+    file = stack.folder / "program" / "a.txt"
+    file.write_text("one")
+    stack.engine().up()
+    assert stack.engine().up().is_unchanged
+    assert stack.engine().refresh().is_unchanged
+    file.write_text("two")
+    assert steps(stack.engine().up()) == {("actor", "update"), ("object", "update")}
+
+
 def test_what_the_cloud_refuses_is_told_in_its_words_and_nothing_is_created(tmp_path: Path) -> None:
     stack = Stack(tmp_path, 'import pulumi_aws as aws\n\naws.ec2.Vpc("vpc", cidr_block="10.0.0.0/8")\n')
     with pytest.raises(EngineFailed, match=r"InvalidVpc\.Range: The CIDR '10\.0\.0\.0/8' is invalid"):

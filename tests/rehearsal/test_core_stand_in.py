@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from pulumi.provider.experimental import provider as api
@@ -19,8 +20,19 @@ from infra.rehearsal.core.judge import Refused
 from infra.rehearsal.core.provider import StandIn
 from infra.rehearsal.core.values import UNKNOWN, plain, secret_keys, wire
 
+T = TypeVar("T")
+
 VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
 BUCKET, ALIAS = "aws:s3/bucket:Bucket", "aws:kms/alias:Alias"
+
+
+def now(asked: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run` would take the main thread's loop away from the tests that need one."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(asked)
+    finally:
+        loop.close()
 
 
 class Asking:
@@ -28,30 +40,30 @@ class Asking:
 
     def __init__(self, account: Account, *, is_strict: bool = True) -> None:
         self.stand_in: StandIn = make(account, is_strict=is_strict)
-        asyncio.run(self.stand_in.configure(api.ConfigureRequest({}, wire({"region": "eu-west-1"}), True, True)))
+        now(self.stand_in.configure(api.ConfigureRequest({}, wire({"region": "eu-west-1"}), True, True)))
 
     def check(self, token: str, name: str, seed: bytes = b"1", olds: Any = None, **inputs: Any) -> api.CheckResponse:
         request = api.CheckRequest(urn(token, name), wire(olds or {}), wire(inputs), seed)
-        return asyncio.run(self.stand_in.check(request))
+        return now(self.stand_in.check(request))
 
     def create(self, token: str, name: str, *, is_preview: bool = False, **inputs: Any) -> tuple[str, dict[str, Any]]:
         request = api.CreateRequest(urn(token, name), wire(inputs), 0, is_preview)
-        made = asyncio.run(self.stand_in.create(request))
+        made = now(self.stand_in.create(request))
         return str(made.resource_id), plain(made.properties)
 
     def diff(self, token: str, name: str, id: str, olds: Any, news: Any, *ignored: str) -> api.DiffResponse:
         request = api.DiffRequest(urn(token, name), id, wire(olds), wire(news), list(ignored))
-        return asyncio.run(self.stand_in.diff(request))
+        return now(self.stand_in.diff(request))
 
     def update(self, token: str, name: str, id: str, olds: Any, **news: Any) -> dict[str, Any]:
         request = api.UpdateRequest(urn(token, name), id, wire(olds), wire(news), 0, [], False)
-        return plain(asyncio.run(self.stand_in.update(request)).properties)
+        return plain(now(self.stand_in.update(request)).properties)
 
     def read(self, token: str, name: str, id: str) -> api.ReadResponse:
-        return asyncio.run(self.stand_in.read(api.ReadRequest(urn(token, name), id, {}, {})))
+        return now(self.stand_in.read(api.ReadRequest(urn(token, name), id, {}, {})))
 
     def delete(self, token: str, name: str, id: str) -> None:
-        asyncio.run(self.stand_in.delete(api.DeleteRequest(urn(token, name), id, {}, 0)))
+        now(self.stand_in.delete(api.DeleteRequest(urn(token, name), id, {}, 0)))
 
 
 def urn(token: str, name: str) -> str:
@@ -86,9 +98,9 @@ def test_a_preview_creates_nothing_and_what_is_computed_is_unknown(aws: Asking, 
 
 def test_secrets_stay_secret(aws: Asking) -> None:
     given = {"cidrBlock": PropertyValue("10.0.0.0/16").with_secret(True)}
-    checked = asyncio.run(aws.stand_in.check(api.CheckRequest(urn(VPC, "vpc"), {}, given, b"1")))
+    checked = now(aws.stand_in.check(api.CheckRequest(urn(VPC, "vpc"), {}, given, b"1")))
     assert secret_keys(checked.inputs or {}) == {"cidrBlock"}
-    made = asyncio.run(aws.stand_in.create(api.CreateRequest(urn(VPC, "vpc"), given, 0, False)))
+    made = now(aws.stand_in.create(api.CreateRequest(urn(VPC, "vpc"), given, 0, False)))
     assert "cidrBlock" in secret_keys(made.properties)
 
 
@@ -252,4 +264,4 @@ def test_several_processes_share_an_account(tmp_path: Path) -> None:
 
 def test_a_question_that_nothing_answers_says_where_to_add_it(aws: Asking) -> None:
     with pytest.raises(Refused, match=r"aws:acm/getCertificate.* nothing answers it; add it to .*aws/invokes\.py"):
-        asyncio.run(aws.stand_in.invoke(api.InvokeRequest("aws:acm/getCertificate:getCertificate", {})))
+        now(aws.stand_in.invoke(api.InvokeRequest("aws:acm/getCertificate:getCertificate", {})))

@@ -7,6 +7,7 @@ from typing import Any
 
 from pulumi.provider.experimental.provider import DiffResponse, PropertyDiff, PropertyDiffKind
 
+from infra.rehearsal.core.assets import is_asset
 from infra.rehearsal.core.autoname import DEFAULTS
 from infra.rehearsal.core.kinds import Kind
 from infra.rehearsal.core.values import UNKNOWN
@@ -40,7 +41,10 @@ def difference(kind: Kind, olds: Mapping[str, Any], news: Mapping[str, Any], ign
 
 def changed(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
     """(path, old, new) of the leaves that differ. Null, empty and absent are one."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
+    if is_asset(old) and is_asset(new) and _hash(old) and _hash(new):
+        if _hash(old) != _hash(new):
+            yield path, old, new
+    elif isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in {**old, **new}:
             if key.startswith("__"):
                 continue
@@ -63,3 +67,7 @@ def _without_indices(path: str) -> str:
         start = path.index("[")
         path = path[:start] + path[path.index("]", start) + 1 :]
     return path
+
+
+def _hash(asset: Any) -> str:
+    return str(asset.get("hash", "")) if isinstance(asset, Mapping) else ""

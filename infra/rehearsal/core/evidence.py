@@ -31,6 +31,8 @@ def of(urn: str, token: str, declared: frozenset[str], verdict: Verdict) -> Evid
     carried = {leaf for leaf in declared if covers(verdict.carried, leaf)}
     reasons = {leaf: why for leaf in declared - carried if (why := _reason(verdict.reasons, leaf))}
     left = declared - carried - set(reasons)
+    if "" in verdict.reasons:  # of the whole: why no model judges it
+        reasons[""] = verdict.reasons[""]
     is_accepted = bool(verdict.judge) and not verdict.refusals and not left
     return Evidence(
         urn,

@@ -32,7 +32,8 @@ def made(
 ) -> tuple[str, dict[str, Any]]:
     """(id, outputs) of a new object. `shape`: of the SDK's outputs. `seed`: the same for the same object."""
     shown = {key: value for key, value in inputs.items() if not key.startswith("__")}
-    known = {"word": kind.token.rsplit(":", 1)[-1].lower(), **facts, **kind.defaults, **shown}
+    own = {"word": kind.token.rsplit(":", 1)[-1].lower(), "service": kind.token.split(":")[1].split("/")[0]}
+    known = {**own, **facts, **kind.defaults, **shown}
     identifier = str(kind.id(known) if callable(kind.id) else filled(kind.id, known, seed))
     known["id"] = identifier
     computed: dict[str, Any] = {}

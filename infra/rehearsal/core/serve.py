@@ -21,6 +21,7 @@ from pulumi.runtime import proto
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from infra.rehearsal.core import assets
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.core.judge import Refused
 from infra.rehearsal.core.launch import ACCOUNT, IS_STRICT, STAND_INS
@@ -29,7 +30,7 @@ from infra.rehearsal.core.launch import ACCOUNT, IS_STRICT, STAND_INS
 def _in_its_words(answer: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
     async def answered(self: Any, request: Any, context: grpc.aio.ServicerContext) -> Any:
         try:
-            return await answer(self, request, context)
+            return assets.unmasked(await answer(self, assets.masked(request), context))
         except Refused as refused:
             await context.abort(grpc.StatusCode.UNKNOWN, str(refused))
 
@@ -38,15 +39,16 @@ def _in_its_words(answer: Callable[..., Any]) -> Callable[..., Coroutine[Any, An
 
 class _Servicer(ProviderServicer):
     """Hands on the old inputs to `diff`, where the SDK's servicer hands on the old state, which says nothing about an
-    input that is no longer declared; and answers a refusal in the cloud's words, without those of Python around it."""
+    input that is no longer declared; keeps assets whole; and answers a refusal in the cloud's words alone."""
 
     async def Diff(self, request: proto.DiffRequest, context: grpc.aio.ServicerContext) -> proto.DiffResponse:
         told = proto.DiffRequest()
         told.CopyFrom(request)
         told.olds.CopyFrom(request.old_inputs)
-        answer: proto.DiffResponse = await super().Diff(told, context)
+        answer: proto.DiffResponse = await super().Diff(assets.masked(told), context)
         return answer
 
+    Check = _in_its_words(ProviderServicer.Check)
     Create = _in_its_words(ProviderServicer.Create)
     Read = _in_its_words(ProviderServicer.Read)
     Update = _in_its_words(ProviderServicer.Update)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infra.rehearsal.core.assets import is_asset
 from infra.rehearsal.core.shape import Shape
 from infra.rehearsal.core.values import UNKNOWN
 
@@ -118,7 +119,7 @@ def _blob(value: Any, shape: Shape, path: Path) -> Iterator[Violation]:
 
 
 def _asset(value: Any, shape: Shape, path: Path) -> Iterator[Violation]:
-    if isinstance(value, str | int | float | list | Mapping):
+    if not is_asset(value):
         yield Violation("type", path, value, shape, "an asset or an archive")
 
 
