@@ -6,29 +6,36 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := infra,aws,gcp,azure,kubernetes,rehearse,local,train,serve,dev
+EXTRAS := infra,local,train,serve
+ALL_EXTRAS := $(EXTRAS),aws,gcp,azure,kubernetes,rehearse,dev
 STACK ?= demo
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help install engine kubernetes cluster up down test test-cluster check drill bench clean constraints
+.PHONY: help install install-all engine kubernetes cluster up down check test test-cluster rehearse-all drill bench clean constraints
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: $(VENV)/.installed ## the Python environment, by uv if it is there, else venv and pip
+install: $(VENV)/.installed ## the Python environment of the local stack, by uv if it is there, else venv and pip
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@infra/install-python $(VENV) "$(EXTRAS)"
 	touch $@
 
+install-all: $(VENV)/.installed-all ## the same with the clouds' SDKs, their API models and the tools of developers
+
+$(VENV)/.installed-all: pyproject.toml constraints.txt
+	@infra/install-python $(VENV) "$(ALL_EXTRAS)"
+	touch $@ $(VENV)/.installed
+
 engine: install ## the Pulumi engine: found, downloaded or built, once
 	@$(BIN)/skywright engine install
 
-kubernetes: install ## the Kubernetes API server that rehearsals apply to: found, downloaded or built, once
+kubernetes: install-all ## the Kubernetes API server that rehearsals apply to: found, downloaded or built, once
 	@$(BIN)/skywright engine install --kubernetes
 
-cluster: install ## the same with all that makes workloads run there
+cluster: install-all ## the same with all that makes workloads run there
 	@$(BIN)/skywright engine install --cluster
 
 up: engine ## the local stack, end to end: declared, trained, approved, served, released, rolled back
@@ -37,23 +44,30 @@ up: engine ## the local stack, end to end: declared, trained, approved, served, 
 down: install ## stop all of it; data stays
 	@$(BIN)/skywright down --stack $(STACK) --yes
 
-check: install ## formatter, linter, types, import arrows
+check: install-all ## formatter, linter, types, import arrows
 	@$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: engine kubernetes check ## everything that must hold, on this machine
+test: install-all engine kubernetes check ## everything that must hold, on this machine
 	@tests/page/install-browser
 	$(BIN)/pytest tests -m "not drill and not cluster"
 
-test-cluster: cluster ## queues and quotas, with workloads that run to completion
+test-cluster: install-all cluster ## queues and quotas, with workloads that run to completion
 	@$(BIN)/pytest tests -m cluster
 
-drill: engine ## 200 kills: nothing may be lost
+rehearse-all: install-all engine kubernetes ## the whole life of every example stack, faults included, on the real engine
+	@for file in stacks/Pulumi.*.yaml; do
+	  stack=$${file#stacks/Pulumi.}; stack=$${stack%.yaml}
+	  grep -q '^  skywright:cloud: local' "$$file" && continue
+	  echo "== $$stack"; $(BIN)/skywright rehearse "$$stack" --faults
+	done
+
+drill: install-all engine ## 200 kills: nothing may be lost
 	@$(BIN)/pytest tests/drill -m drill -s
 
-bench: engine ## timings, as ratios within one run
+bench: install-all engine kubernetes ## timings, as ratios within one run
 	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 constraints: ## compile the exact versions anew (needs uv)

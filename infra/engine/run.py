@@ -23,6 +23,7 @@ from infra.engine import environment, events, torn
 from infra.engine.events import Outcome
 from infra.engine.find import Found, find
 from infra.engine.locks import Lock, locks
+from infra.engine.pending import Pending, pending
 
 Lines = Callable[[str], None]
 """Called with each line that the engine prints, as it comes."""
@@ -121,6 +122,7 @@ class Engine:
         """A preview with the policy pack, then the update with it; nothing is created when the preview fails."""
         self.ensure_stack()
         self.recover()
+        self.settle()
         return self._run("up", on_line, ["--yes", *self._pack(), *args])
 
     def refresh(self, on_line: Lines | None = None, *, args: Sequence[str] = ()) -> Outcome:
@@ -189,6 +191,23 @@ class Engine:
         if (folder := self.backend.folder) is None or self.locks():
             return None
         return torn.mend(folder, self.project, self.stack)
+
+    def settle(self) -> list[Pending]:
+        """Take in what an interrupted run was creating, as far as names tell the cloud's ids; what could not be found.
+
+        Without it the next creation meets a name that is taken.
+        """
+        if (self.backend.folder is not None and not self.exists()) or not (found := pending(self.export())):
+            return []
+        for item in found:
+            if item.id is None:
+                continue
+            named = ["--import-pending-creates", item.urn, "--import-pending-creates", item.id]
+            try:
+                self._run("refresh", None, ["--yes", "--target", item.urn, *named])
+            except EngineFailed:
+                continue  # it was not created: the update will
+        return pending(self.export())
 
     @property
     def project(self) -> str:
