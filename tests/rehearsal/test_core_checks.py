@@ -9,6 +9,7 @@ import pytest
 
 from infra.rehearsal.aws import documents
 from infra.rehearsal.aws.stand_in import CLOUD
+from infra.rehearsal.azure.stand_in import CLOUD as AZURES
 from infra.rehearsal.core import evidence, refusing
 from infra.rehearsal.core.fit import Local, Rule, To, fit
 from infra.rehearsal.core.judge import Verdict
@@ -113,6 +114,8 @@ REQUEST = Shape(
         "Tags": Shape("list", lazy_item=lambda: TAG),
         "Labels": Shape("map", lazy_item=lambda: STRING),
         "Size": Shape("integer"),
+        "properties": Shape("structure", lazy_members=lambda: {"innerSize": Shape("integer")}),
+        "Either": Shape("union", lazy_options=lambda: (INNER, TAG)),
     },
 )
 
@@ -129,6 +132,9 @@ REQUEST = Shape(
         ({"name": "x"}, {}, {"Names": ["x"]}, set()),
         ({"document": {"a": 1}}, {}, {"Document": '{"a": 1}'}, set()),
         ({"size": "12"}, {}, {"Size": 12}, set()),
+        ({"innerSize": 1}, {}, {"properties": {"innerSize": 1}}, set()),
+        ({"either": {"key": "k"}}, {}, {"Either": {"Key": "k"}}, set()),
+        ({"either": {"mode": "m"}}, {}, {"Either": {"Mode": "m"}}, set()),
         ({"a": "x", "b": 3}, {"a": "Inner.Mode", "b": "Inner.Size"}, {"Inner": {"Mode": "x", "Size": 3}}, set()),
         ({"mode": "x"}, {"mode": "Items[].Mode"}, {"Items": [{"Mode": "x"}]}, set()),
         ({"block": {"size": 3}}, {"block": ""}, {"Size": 3}, set()),
@@ -166,6 +172,28 @@ def test_patterns_of_other_dialects_are_understood(pattern: str, good: str, bad:
     found = compiled(pattern)
     assert found is not None and found.fullmatch(good)
     assert bad is None or not found.fullmatch(bad)
+
+
+AZURE = {"resourceGroupName": "g", "virtualNetworkName": "net", "addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "words"),
+    [
+        ({}, "", None),
+        ({"virtualNetworkName": "-"}, "virtualNetworkName", "InvalidParameter: The value '-'"),
+        ({"subnets": [{"name": "a", "privateEndpointNetworkPolicies": "Off"}]},
+         "subnets[0].privateEndpointNetworkPolicies", "allowed: Enabled, Disabled"),
+        ({"addressSpace": {"addressPrefix": "10.0.0.0/16"}}, "addressSpace.addressPrefix", "Unsupported argument"),
+    ],
+)  # fmt: skip
+def test_a_request_of_azure_is_judged_by_its_models_and_the_names_in_its_path(
+    change: dict[str, Any], path: str, words: str | None
+) -> None:
+    inputs = {**AZURE, **change}
+    judged = refusing.verdict(AZURES, "azure-native:network:VirtualNetwork", inputs, AZURES.place({}, inputs))
+    said = {found.path: found.message for found in judged.refusals}
+    assert (said == {}) if words is None else words in said.get(path, "not refused")
 
 
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}

@@ -1,8 +1,9 @@
 """Turning inputs into an API request by the shape of the request, with a table only for what names don't tell.
 
 An input goes to the member of the same name, whatever the case (`kmsKeyId` -> `KmsKeyId`, `KMSKeyId`), also in the
-plural or singular. Values are turned where the shapes say how: a block into a structure also if the SDK wraps it in a
-list, a map of tags into a list of {Key, Value}, an object into a JSON string, one value into a list of one.
+plural or singular, or inside of a member `properties`. Values are turned where the shapes say how: a block into a
+structure also if the SDK wraps it in a list, a map of tags into a list of {Key, Value}, an object into a JSON string,
+one value into a list of one.
 A table's key is the input's dotted path without indices; its value is one of
 
 - `"Member"` or `"Outer.Inner"`: another member, from the structure that the input's parent became; `"/Outer.Inner"`:
@@ -21,7 +22,7 @@ from typing import Any
 
 from infra.rehearsal.core.assets import is_asset
 from infra.rehearsal.core.shape import Shape, plain_name
-from infra.rehearsal.core.validate import Path
+from infra.rehearsal.core.validate import Path, violations
 from infra.rehearsal.core.values import UNKNOWN, has_unknown
 
 
@@ -157,6 +158,8 @@ class _Fitter:
         if is_asset(value):  # what is in it is nobody's to judge
             self.done.carried.add(path)
             return b"" if shape.kind == "blob" else UNKNOWN
+        if shape.kind == "union":
+            shape = self._chosen(value, shape)
         if shape.kind == "structure":
             if isinstance(value, list | tuple) and len(value) == 1:  # a block that the SDK wraps in a list
                 value, spot = value[0], f"{spot}[0]"
@@ -175,6 +178,18 @@ class _Fitter:
             }
         self.done.carried.add(path)
         return _scalar(value, shape)
+
+    def _chosen(self, value: Any, shape: Shape) -> Shape:
+        """The option that takes the value with the least that is wrong or has no place."""
+        block = value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+        if not isinstance(block, Mapping):
+            return shape
+        tried = []
+        for option in shape.options:
+            if option.kind == "structure":
+                done = fit(block, option)
+                tried.append((len(done.unplaced) + len(list(violations(done.request, option))), option))
+        return min(tried, key=lambda item: item[0])[1] if tried else shape
 
     def _list(self, value: Any, shape: Shape, path: str, spot: str, at: Path) -> Any:
         if isinstance(value, Mapping):
@@ -198,6 +213,10 @@ class _Fitter:
 _NOTHING = Shape("any", name="no such member")
 
 
+WRAPPER = "properties"
+"""Azure's REST puts a thing's own members into a structure of this name, which its SDKs leave out."""
+
+
 def _member(shape: Shape, key: str) -> str | None:
     if key in shape.members:
         return key
@@ -206,6 +225,9 @@ def _member(shape: Shape, key: str) -> str | None:
     for guess in (own, f"{own}s", own.removesuffix("s"), f"{own.removesuffix('y')}ies", f"{own.removesuffix('ies')}y"):
         if guess in names:
             return names[guess]
+    inner = shape.members.get(WRAPPER)
+    if inner is not None and inner.kind == "structure" and (found := _member(inner, key)) is not None:
+        return f"{WRAPPER}.{found}"
     return None
 
 
