@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.kubernetes.settings import KubernetesSettings
+from components.kubernetes.settings import PlatformSettings
 from components.specs import Spec
 
 VpcId = Annotated[str, Field(pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")]
@@ -75,7 +75,7 @@ class AwsKubernetes(Spec):
     public_access_cidrs: tuple[Ipv4Cidr, ...] = Field(
         (), description="who reaches the API server where network.is_api_public; needed there"
     )
-    platform: KubernetesSettings = Field(KubernetesSettings(), description="what is put onto the cluster")
+    platform: PlatformSettings = Field(PlatformSettings(), description="what is put onto the cluster")
 
 
 class AwsSettings(Spec):

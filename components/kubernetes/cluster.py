@@ -11,7 +11,7 @@ import pulumi
 from catalog.labels import kubernetes_labels
 from components.contract import Component, TrainingOutputs
 from components.kubernetes.flavors import Flavor
-from components.kubernetes.settings import KubernetesSettings
+from components.kubernetes.settings import PlatformSettings
 
 if TYPE_CHECKING:  # a stack on a cloud's managed services names these records, and must not load the SDK for them
     import pulumi_kubernetes as k8s
@@ -43,7 +43,7 @@ class Cluster:
     provider: k8s.Provider
     storage_class: str | None = None
     is_gpu_operator_needed: bool = True
-    settings: KubernetesSettings = field(default_factory=KubernetesSettings)
+    settings: PlatformSettings = field(default_factory=PlatformSettings)
     operators: dict[str, pulumi.Resource] = field(default_factory=dict)
     namespaces: dict[str, list[pulumi.Resource]] = field(default_factory=dict)
     accounts: set[str] = field(default_factory=set)

@@ -18,7 +18,7 @@ from components.contract import (
 from components.kubernetes.network import KubernetesNetwork, own_settings
 from components.kubernetes.routes import MAX_RELEASES
 from components.kubernetes.serving import declare_endpoint
-from components.kubernetes.settings import KubernetesSettings
+from components.kubernetes.settings import PlatformSettings
 from components.specs import EndpointSpec
 
 
@@ -60,12 +60,12 @@ class ModelEndpoint(contract.ModelEndpoint):
             spec,
             storage=storage,
             registry=registry,
-            approver_key_ref=identity.approver_key_ref,
+            approver_key_ref=own_settings(self.ctx).approver_public_key or identity.approver_key_ref,
             is_public=network.is_public,
         )
 
 
-def refuse_beyond_the_cluster(spec: EndpointSpec, ctx: Context, settings: KubernetesSettings) -> None:
+def refuse_beyond_the_cluster(spec: EndpointSpec, ctx: Context, settings: PlatformSettings) -> None:
     """What no cluster can do, for the clouds' own endpoints on a cluster too. Raises Unsupported or UserError."""
     most = MAX_RELEASES - (spec.routing.mode == "sticky")
     if len(spec.releases) > most:

@@ -11,7 +11,7 @@ from components import contract
 from components.contract import IdentityOutputs
 from components.kubernetes.cluster import metadata
 from components.kubernetes.names import SERVING_ACCOUNT, TRAINING_ACCOUNT, serving_namespace
-from components.kubernetes.network import KubernetesNetwork
+from components.kubernetes.network import KubernetesNetwork, own_settings
 from components.kubernetes.roles import declare_role
 from components.specs import IdentitySpec
 
@@ -43,7 +43,7 @@ class Identity(contract.Identity):
             cluster.accounts.add(role)
         for role in ("viewer", "admin"):
             declare_role(self, cluster, namespace, role)
-        if key := cluster.settings.approver_public_key:
+        if key := own_settings(self.ctx).approver_public_key:
             k8s.core.v1.ConfigMap(
                 self.child_name(KEY_MAP),
                 metadata=metadata(self, KEY_MAP, namespace),

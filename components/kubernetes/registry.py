@@ -10,8 +10,9 @@ import pulumi_kubernetes as k8s
 from components import contract
 from components.contract import RegistryOutputs, StorageOutputs
 from components.kubernetes.cluster import Cluster, labels_of, metadata
-from components.kubernetes.network import KubernetesNetwork
+from components.kubernetes.network import KubernetesNetwork, own_settings
 from components.kubernetes.pods import container_security, pod_security, resources
+from components.kubernetes.settings import KubernetesSettings
 from components.kubernetes.traffic import ROLE_LABEL, Gate, anywhere_but_nodes, stack_peer
 from components.kubernetes.volumes import declare_claim
 from components.specs import RegistrySpec
@@ -22,9 +23,9 @@ ARTIFACTS_PATH = "/api/2.0/mlflow-artifacts/artifacts"
 HOME = "/mlflow"
 
 
-def registry_url(cluster: Cluster) -> str:
+def registry_url(settings: KubernetesSettings) -> str:
     """Where the cluster's pods reach the server."""
-    return cluster.settings.existing.tracking_url or f"http://{NAME}.{cluster.settings.namespace}.svc:{PORT}"
+    return settings.existing.tracking_url or f"http://{NAME}.{settings.namespace}.svc:{PORT}"
 
 
 class ModelRegistry(contract.ModelRegistry):
@@ -35,22 +36,20 @@ class ModelRegistry(contract.ModelRegistry):
     def build(
         self, spec: RegistrySpec, *, network: KubernetesNetwork, storage: StorageOutputs, **below: Any
     ) -> RegistryOutputs:
-        cluster = network.cluster
-        url = pulumi.Output.from_input(registry_url(cluster))
-        if not cluster.settings.existing.tracking_url:
-            server = self._server(cluster)
+        settings = own_settings(self.ctx)
+        url = pulumi.Output.from_input(registry_url(settings))
+        if not settings.existing.tracking_url:
+            server = self._server(network.cluster, settings)
             url = pulumi.Output.all(url, server.id).apply(lambda both: str(both[0]))
         return RegistryOutputs(
             tracking_url=url,
             models_ref=storage.artifacts_url.apply(lambda artifacts: f"{artifacts}/models"),
-            image_url=pulumi.Output.from_input(cluster.settings.images.repository or ""),
+            image_url=pulumi.Output.from_input(settings.images.repository or ""),
         )
 
-    def _server(self, cluster: Cluster) -> k8s.core.v1.Service:
-        namespace = cluster.settings.namespace
-        claim = declare_claim(
-            self, cluster, namespace, NAME, cluster.settings.volume.artifacts_gib, cluster.settings.volume
-        )
+    def _server(self, cluster: Cluster, settings: KubernetesSettings) -> k8s.core.v1.Service:
+        namespace = settings.namespace
+        claim = declare_claim(self, cluster, namespace, NAME, settings.volume.artifacts_gib, settings.volume)
         selector = {ROLE_LABEL: "registry"}
         account = k8s.core.v1.ServiceAccount(
             self.child_name("account"),
@@ -67,14 +66,14 @@ class ModelRegistry(contract.ModelRegistry):
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=selector),
                 template=k8s.core.v1.PodTemplateSpecArgs(
                     metadata=k8s.meta.v1.ObjectMetaArgs(labels={**labels_of(self, name=NAME), **selector}),
-                    spec=self._pod(cluster),
+                    spec=self._pod(settings),
                 ),
             ),
             opts=cluster.child(self, depends_on=[claim, account]),
         )
         gate = Gate(self, cluster, namespace, cluster.namespaces[namespace])
         gate.let_in("stack", stack_peer(self), to=(PORT,), role="registry")
-        if cluster.settings.storage_url:
+        if settings.storage_url:
             gate.let_out("artifacts", anywhere_but_nodes(), to=(443,), role="registry")
         return k8s.core.v1.Service(
             self.child_name("service"),
@@ -87,8 +86,8 @@ class ModelRegistry(contract.ModelRegistry):
             opts=cluster.child(self, depends_on=cluster.namespaces[namespace]),
         )
 
-    def _pod(self, cluster: Cluster) -> k8s.core.v1.PodSpecArgs:
-        artifacts = f"{cluster.settings.storage_url}/artifacts" if cluster.settings.storage_url else f"{HOME}/artifacts"
+    def _pod(self, settings: KubernetesSettings) -> k8s.core.v1.PodSpecArgs:
+        artifacts = f"{settings.storage_url}/artifacts" if settings.storage_url else f"{HOME}/artifacts"
         probe = k8s.core.v1.HTTPGetActionArgs(path="/health", port="http")
         return k8s.core.v1.PodSpecArgs(
             service_account_name=NAME,
@@ -98,7 +97,7 @@ class ModelRegistry(contract.ModelRegistry):
             containers=[
                 k8s.core.v1.ContainerArgs(
                     name=NAME,
-                    image=cluster.settings.images.mlflow,
+                    image=settings.images.mlflow,
                     command=["mlflow", "server"],
                     args=[
                         "--host=0.0.0.0",

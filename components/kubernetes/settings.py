@@ -1,4 +1,4 @@
-"""What only Kubernetes has: the cluster that the user brings, and what is put onto it."""
+"""What only Kubernetes has: what is put onto any cluster, and the one that the user brings."""
 
 from __future__ import annotations
 
@@ -95,11 +95,14 @@ class VolumeSettings(Spec):
     artifacts_gib: int = Field(50, ge=1, le=65_536)
 
 
-class ImagesSettings(Spec):
+class PlatformImages(Spec):
     """Of what the platform itself runs. A tag is pinned; a digest pins for good."""
 
-    mlflow: Image = "ghcr.io/mlflow/mlflow:v3.4.0"
     python: Image = Field("docker.io/library/python:3.12.11-slim-bookworm", description="of the budget's CronJob")
+
+
+class ImagesSettings(PlatformImages):
+    mlflow: Image = "ghcr.io/mlflow/mlflow:v3.4.0"
     repository: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./:_-]*[a-z0-9]$")] | None = Field(
         None, description="where the images of releases and jobs lie; a release's digest is looked for there"
     )
@@ -124,31 +127,27 @@ class SmtpSettings(Spec):
     )
 
 
-class ExistingSettings(Spec):
+class PlatformExisting(Spec):
     """What is brought in place of what would be made."""
 
-    namespaces: tuple[Name, ...] = Field((), description="namespaces that exist: referred to, never created or removed")
+    namespaces: tuple[Name, ...] = Field((), description="namespaces that exist: never created or removed")
+
+
+class ExistingSettings(PlatformExisting):
     tracking_url: Url | None = Field(None, description="an MLflow server that jobs and servers can reach")
 
 
-class KubernetesSettings(Spec):
-    context: str | None = Field(None, description="a context of the kubeconfig; default: its current one")
+class PlatformSettings(Spec):
+    """What is put onto a cluster, whoever made it."""
+
     namespace: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$")] = Field(
         "skywright", description="of the platform; those of teams and of the endpoint begin with it"
     )
-    storage_url: Annotated[str, Field(pattern=r"^(s3|gs|abfs|abfss|file)://")] | None = Field(
-        None, description="fsspec URL that the cluster can reach (s3, gs, abfs, file); default: volumes in the cluster"
-    )
-    volume: VolumeSettings = VolumeSettings()
-    existing: ExistingSettings = ExistingSettings()
-    pools: dict[Name, PoolNodes] = Field(default_factory=dict, description="the nodes of training.pools, by their name")
+    existing: PlatformExisting = PlatformExisting()
     operators: OperatorsSettings = OperatorsSettings()
     gateway: GatewaySettings = GatewaySettings()
-    images: ImagesSettings = ImagesSettings()
+    images: PlatformImages = PlatformImages()
     groups: GroupsSettings = GroupsSettings()
-    approver_public_key: Annotated[str, Field(pattern=r"^-----BEGIN PUBLIC KEY-----\s")] | None = Field(
-        None, description="PEM; approvals are verified with it. Default: ConfigMap approver-key, made by the approver"
-    )
     capture_url: Url | None = Field(None, description="where captured requests and answers are sent, as CloudEvents")
     prometheus_url: Url | None = Field(None, description="as the cluster reaches it; default: the one installed here")
     prometheus_labels: dict[LabelKey, LabelValue] = Field(
@@ -156,6 +155,22 @@ class KubernetesSettings(Spec):
     )
     prometheus_namespace: Name = Field("monitoring", description="where Prometheus and Alertmanager run")
     smtp: SmtpSettings | None = None
+
+
+class KubernetesSettings(PlatformSettings):
+    """What a cluster that the user brings has beyond that."""
+
+    context: str | None = Field(None, description="a context of the kubeconfig; default: its current one")
+    storage_url: Annotated[str, Field(pattern=r"^(s3|gs|abfs|abfss|file)://")] | None = Field(
+        None, description="fsspec URL that the cluster can reach (s3, gs, abfs, file); default: volumes in the cluster"
+    )
+    volume: VolumeSettings = VolumeSettings()
+    existing: ExistingSettings = ExistingSettings()
+    images: ImagesSettings = ImagesSettings()
+    pools: dict[Name, PoolNodes] = Field(default_factory=dict, description="the nodes of training.pools, by their name")
+    approver_public_key: Annotated[str, Field(pattern=r"^-----BEGIN PUBLIC KEY-----\s")] | None = Field(
+        None, description="PEM; approvals are verified with it. Default: ConfigMap approver-key, made by the approver"
+    )
 
     @field_validator("storage_url")
     @classmethod

@@ -8,7 +8,7 @@ import pulumi
 
 from components import contract
 from components.contract import StorageOutputs
-from components.kubernetes.network import KubernetesNetwork
+from components.kubernetes.network import KubernetesNetwork, own_settings
 from components.kubernetes.registry import ARTIFACTS_PATH, registry_url
 from components.kubernetes.volumes import MOUNT
 from components.specs import StorageSpec
@@ -21,10 +21,11 @@ class Storage(contract.Storage):
     cloud = "kubernetes"
 
     def build(self, spec: StorageSpec, *, network: KubernetesNetwork, **below: Any) -> StorageOutputs:
-        base = network.cluster.settings.storage_url
+        settings = own_settings(self.ctx)
+        base = settings.storage_url
         urls = {role: f"{base or f'file://{MOUNT}'}/{role}" for role in ("data", "artifacts", "checkpoints")}
         if not base:
-            urls["artifacts"] = registry_url(network.cluster) + ARTIFACTS_PATH
+            urls["artifacts"] = registry_url(settings) + ARTIFACTS_PATH
         return StorageOutputs(
             data_url=pulumi.Output.from_input(urls["data"]),
             artifacts_url=pulumi.Output.from_input(urls["artifacts"]),

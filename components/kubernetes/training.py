@@ -34,7 +34,7 @@ class TrainingCluster(contract.TrainingCluster):
 
     def build(self, spec: TrainingSpec, *, network: KubernetesNetwork, **below: Any) -> ClusterTraining:
         cluster = network.cluster
-        settings = cluster.settings
+        settings = own_settings(self.ctx)
         flavors = brought_flavors(spec, settings)
         platform = declare_platform(
             self, cluster, spec, flavors=flavors, volumes=None if settings.storage_url else settings.volume
