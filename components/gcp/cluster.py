@@ -18,7 +18,7 @@ from components.gcp.outputs import GcpNetwork, GcpStorage
 from components.gcp.provider import gcp_settings, labels_of
 from components.gcp.services import after, declare_services
 from components.kubernetes.cluster import Cluster
-from components.kubernetes.settings import KubernetesSettings
+from components.kubernetes.settings import PlatformSettings
 
 MASTER_CIDR = "172.16.255.240/28"
 """Of the control plane, outside of 10.0.0.0/8. https://cloud.google.com/kubernetes-engine/docs/how-to/private-clusters"""
@@ -71,10 +71,10 @@ def declare_cluster(owner: Component[Any, Any], *, network: GcpNetwork, storage:
     return Made(cluster, name, ref, needed, bool(brought))
 
 
-def platform_settings(ctx: Context) -> KubernetesSettings:
+def platform_settings(ctx: Context) -> PlatformSettings:
     """What the platform on the cluster is told."""
     own = gcp_settings(ctx).kubernetes
-    return KubernetesSettings(operators=own.operators, capture_url=own.capture_url)
+    return PlatformSettings(operators=own.operators, capture_url=own.capture_url)
 
 
 def kubeconfig_of(name: str, endpoint: str, authority: str) -> str:
