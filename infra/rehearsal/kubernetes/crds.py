@@ -38,10 +38,10 @@ def definitions(progress: Progress) -> Iterator[dict[str, Any]]:
                     yield _without_webhooks(document)
 
 
-def files(module: str, version: str, folder: str, progress: Progress) -> list[bytes]:
-    """The YAML files right below `folder` of a module's published zip."""
+def files(module: str, version: str, folder: str, progress: Progress, *, only: str = "") -> list[bytes]:
+    """The YAML files right below `folder` of a module's published zip, or the one that is called `only`."""
     told = golang.fetched(f"{module}@{version}", _GO, progress)
-    inside = re.compile(re.escape(f"{module}@{version}/{folder}/") + r"[^/]+\.yaml")
+    inside = re.compile(re.escape(f"{module}@{version}/{folder}/") + (re.escape(only) or r"[^/]+\.yaml"))
     with zipfile.ZipFile(Path(told["Zip"])) as opened:
         return [opened.read(name) for name in sorted(opened.namelist()) if inside.fullmatch(name)]
 

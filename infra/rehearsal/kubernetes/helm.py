@@ -1,5 +1,5 @@
 """Releases of Helm charts. No chart is rendered: no registry of charts can be asked here. What is declared is held
-against the charts that the components are judged with, and `rehearsed` is as far as it gets."""
+against the charts that the components are judged with and, where a chart can be had, against the values it knows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.core.judge import Verdict
+from infra.rehearsal.kubernetes import charts
 from infra.rehearsal.kubernetes.api import Refused
 
 TYPE = "kubernetes:helm.sh/v3:Release"
 IMMUTABLE = frozenset({"name", "namespace"})
 NOT_RENDERED = "no chart is rendered in a rehearsal"
+OF_HELM = "helm's own: where the chart is fetched, how the release is called and where it lies"
 
 _VERSION = re.compile(r"v?\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?")
 
@@ -70,6 +72,8 @@ def refusals(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"chart {given!r} is in an OCI registry: repositoryOpts.repo {repository!r} is not for it"
     if not _VERSION.fullmatch(str(body.get("version") or "")):
         yield f"version of chart {own!r} is {body.get('version')!r}; allowed: an exact version such as 1.2.3"
+    if charts.is_known(own, str(body.get("version"))):
+        yield from charts.unknown(own, body.get("values") or {})
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?", str(body.get("name"))):
         yield f"release name {body.get('name')!r}: allowed are at most 53 of a-z, 0-9 and -, not first or last"
 
@@ -117,6 +121,10 @@ def id_of(body: Mapping[str, Any]) -> str:
     return f"{body['namespace']}/{body['name']}"
 
 
-def verdict(declared: frozenset[str]) -> Verdict:
-    """Nothing but the table judged it."""
-    return Verdict("", (), frozenset(), dict.fromkeys(declared, NOT_RENDERED))
+def verdict(body: Mapping[str, Any], declared: frozenset[str]) -> Verdict:
+    """Of a chart whose values are known, the chart judged them; of any other, the table alone judged the rest."""
+    own, version = str(body["chart"]).rpartition("/")[2], str(body.get("version"))
+    if not charts.is_known(own, version):
+        return Verdict("", (), frozenset(), dict.fromkeys(declared, NOT_RENDERED))
+    carried = frozenset(path for path in declared if path.split(".")[0] in ("chart", "version", "values"))
+    return Verdict(f"chart {own} {version}", (), carried, dict.fromkeys(declared - carried, OF_HELM))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra.engine.golang import Progress
-from infra.rehearsal.kubernetes import binaries, pins, snapshot
+from infra.rehearsal.kubernetes import binaries, charts, pins, snapshot
 
 
 def install(progress: Progress, *, is_whole: bool = False) -> list[Path]:
@@ -14,4 +14,4 @@ def install(progress: Progress, *, is_whole: bool = False) -> list[Path]:
     Raises SkywrightError, in one line, with why and what would mend it.
     """
     found = binaries.install([*pins.SERVER, *(pins.CLUSTER if is_whole else ())], progress)
-    return [*found, snapshot.make(progress)]
+    return [*found, snapshot.make(progress), charts.make(progress)]

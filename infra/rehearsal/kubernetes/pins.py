@@ -94,3 +94,14 @@ CRDS = {
     "keda": ("github.com/kedacore/keda/v2", "v2.17.2", "config/crd/bases"),
 }
 """Operator -> the module, version and folder that its custom resource definitions come from."""
+
+CHARTS = {
+    "cert-manager": ("github.com/cert-manager/cert-manager", "v1.21.2", "deploy/charts/cert-manager"),
+    "jobset": ("sigs.k8s.io/jobset", "v0.10.1", "charts/jobset"),
+    "karpenter": ("github.com/aws/karpenter-provider-aws", "v1.15.0", "charts/karpenter"),
+    "karpenter-crd": ("github.com/aws/karpenter-provider-aws", "v1.15.0", "charts/karpenter-crd"),
+    "kserve": ("github.com/kserve/kserve", "v0.15.2", "charts/kserve-resources"),
+    "kserve-crd": ("github.com/kserve/kserve", "v0.15.2", "charts/kserve-crd"),
+    "kueue": ("sigs.k8s.io/kueue", "v0.14.0", "charts/kueue"),
+}
+"""Chart -> the module, version and folder that its values come from."""

@@ -240,7 +240,7 @@ class Kubernetes(p.Provider):
                 raise Refused(f'namespaces "{namespace.name}" not found, and createNamespace is not set', 404, [])
             await asyncio.to_thread(api.apply, objects.bare(namespace), namespace)
         declared = frozenset(path for path, _ in objects.leaves(given))
-        evidence.append(self.account, evidence.of(urn, helm.TYPE, declared, helm.verdict(declared)))
+        evidence.append(self.account, evidence.of(urn, helm.TYPE, declared, helm.verdict(given, declared)))
         return {**given, **helm.outputs(given)}
 
     def _is_orphan(self, urn: str, token: str, id: str) -> bool:
