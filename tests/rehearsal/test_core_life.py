@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from infra.engine.run import Engine, EngineFailed
@@ -116,6 +120,30 @@ def test_files_are_known_by_what_is_in_them(tmp_path: Path) -> None:
     assert stack.engine().refresh().is_unchanged
     file.write_text("two")
     assert steps(stack.engine().up()) == {("actor", "update"), ("object", "update")}
+
+
+def test_a_stand_in_ignores_interrupts_and_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    launch.put(tmp_path / "bin", clouds=["aws"])
+    environ = {**os.environ, **launch.variables(Account(tmp_path / "account"))}
+    command = f"{tmp_path / 'bin' / 'pulumi-resource-aws'} 127.0.0.1:1 & echo $!; wait"
+    with subprocess.Popen(["sh", "-c", command], env=environ, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        stand_in = psutil.Process(int(parent.stdout.readline()))
+        assert int(parent.stdout.readline()) > 1024  # its port: it is up
+        stand_in.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert stand_in.is_running()
+        parent.kill()
+        stand_in.wait(timeout=10)
+
+
+def test_what_is_noted_for_an_account_is_ended_with_it(tmp_path: Path) -> None:
+    account = Account(tmp_path)
+    with subprocess.Popen(["sleep", "600"]) as left, subprocess.Popen(["sleep", "600"]) as another:
+        launch.note(account, left.pid)
+        launch.end(account)
+        assert left.wait(timeout=10) != 0 and another.poll() is None
+        another.kill()
 
 
 def test_what_the_cloud_refuses_is_told_in_its_words_and_nothing_is_created(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pulumi.provider.experimental import provider as api
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from infra.rehearsal.aws.stand_in import make
-from infra.rehearsal.core import evidence
+from infra.rehearsal.core import evidence, provider
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.core.faults import Fault
 from infra.rehearsal.core.judge import Refused
@@ -222,6 +222,15 @@ def test_throttling_and_slowness_cost_time_and_a_quota_refuses(aws: Asking, acco
     assert account.faults.planned() == ()
 
 
+def test_a_request_that_is_throttled_for_good_fails_in_the_clouds_words(
+    aws: Asking, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider, "RETRY_S", 0)
+    account.faults.plan(Fault("throttle", count=1000))
+    with pytest.raises(Refused, match="ThrottlingException: Rate exceeded"):
+        aws.create(VPC, "vpc", cidrBlock="10.0.0.0/16")
+
+
 def test_a_fault_strikes_where_it_is_told_to() -> None:
     hit = Fault("crash", component="Network")
     assert hit.hits(urn(VPC, "vpc"), VPC)
@@ -243,7 +252,11 @@ def test_without_strictness_nothing_is_refused_and_everything_has_its_outputs(ac
     assert aws.check(SUBNET, "s", noSuchInput=1).failures == []
     _, made = aws.create(SUBNET, "s", vpcId="vpc-0000", noSuchInput=1)
     assert made["arn"].startswith("arn:aws:ec2:")
-    assert aws.create("aws:workspaces/ipGroup:IpGroup", "g", description="n")[0]
+    token = "aws:workspaces/directory:Directory"  # no table has it
+    identifier, made = aws.create(token, "d", subnetIds=["subnet-0000"])
+    declared = aws.stand_in.cloud.own_sdk().declared(token)
+    assert identifier and declared is not None and declared.outputs.required <= made.keys()
+    assert made["iamRoleId"] and isinstance(made["dnsIpAddresses"], list)
     assert evidence.last(account) == []
 
 

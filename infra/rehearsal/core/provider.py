@@ -21,6 +21,7 @@ from infra.rehearsal.core.shape import Shape
 from infra.rehearsal.core.templates import filled
 from infra.rehearsal.core.values import Inputs, has_unknown, plain, secret_keys, storable, wire
 
+TRIES = 25
 RETRY_S = 0.05
 """Between tries of a throttled request; real providers wait longer."""
 
@@ -189,7 +190,11 @@ class StandIn(api.Provider):
 
     async def _faults_before(self, token: str, urn: str) -> None:
         faults = self.account.faults
-        while faults.strike("throttle", urn, token):
+        for attempt in range(TRIES + 1):
+            if not faults.strike("throttle", urn, token):
+                break
+            if attempt == TRIES:
+                raise Refused(self._message("throttled", token))
             await asyncio.sleep(RETRY_S)
         if slow := faults.strike("slow", urn, token):
             await asyncio.sleep(slow.seconds)
