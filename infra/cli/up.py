@@ -26,7 +26,12 @@ def up(
     from infra.program import components_of
     from infra.settings import from_file
 
-    components_of(from_file(stack_file(stack)).cloud)  # mistakes, before the engine starts or writes anything
+    settings = from_file(stack_file(stack))  # mistakes, before the engine starts or writes anything
+    components_of(settings.cloud)
+    if settings.cloud == "kubernetes":
+        from infra.clusters import need_writable
+
+        need_writable(context=settings.kubernetes.context)
     engine = Engine(project_dir(), stack)
     engine.ensure_stack()
     outcome = engine.up(on_line=None if as_json else lambda line: _show(line, verbose))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ from infra.rehearsal.kubernetes import client, clusters, serve, server
 from infra.rehearsal.kubernetes.api import Api, Refused
 from infra.rehearsal.kubernetes.objects import Ref, ref
 
+REPO = Path(__file__).resolve().parents[2]
 ROLE = {
     "apiVersion": "rbac.authorization.k8s.io/v1",
     "kind": "Role",
@@ -220,3 +223,30 @@ def test_a_kubeconfig_that_leads_nowhere_is_refused(change: tuple[str, str], exp
         clusters.named_by(CONFIG.replace(*change, 1), None)
     assert expected in str(failed.value)
     assert "\n" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"), [("reader", "can only be read"), ("nobody", "gives no cluster for context 'rehearsal'")]
+)
+def test_an_up_on_such_a_cluster_ends_before_the_engine_begins(
+    running: server.Server, tmp_path: Path, user: str, expected: str
+) -> None:
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "components").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text("name: small\nruntime: python\nstackConfigDir: stacks\n")
+    config = {"skywright:cloud": "kubernetes", "skywright:kubernetes": {"context": "rehearsal"}}
+    (tmp_path / "stacks" / "Pulumi.lab.yaml").write_text(json.dumps({"config": config}))
+    told = running.kubeconfig(server.READ_ONLY)
+    if user == "nobody":
+        told["contexts"][0]["name"] = told["current-context"] = "another"
+    (tmp_path / "kubeconfig").write_text(json.dumps(told))
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.cli", "up", "-s", "lab"],
+        cwd=tmp_path,
+        env={**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig"), "PYTHONPATH": str(REPO), "COLUMNS": "400"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 78, done.stderr
+    assert expected in done.stderr
+    assert not (tmp_path / ".skywright").exists(), "nothing was begun"
