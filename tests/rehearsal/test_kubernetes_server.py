@@ -66,7 +66,7 @@ def test_rights_are_answered_as_the_role_gives_them(running: server.Server) -> N
     admin = Api(client.connect(running))
     for body in (ROLE, BINDING):
         admin.apply(body, ref(body))
-    member = Api(client.connect(running, as_user="anna", as_groups=["team"]))
+    member = Api(client.connect(running, as_user="anna", as_group="team"))
     stranger = Api(client.connect(running, as_user="otto"))
     member.apply(job("mine"), ref(job("mine")))
     assert admin.get(Ref("batch/v1", "Job", "default", "mine")) is not None

@@ -60,14 +60,14 @@ class Server:
         }
 
 
-def ensure(folder: Path, *, owner: int, snapshot: Path | None = None, flags: Sequence[str] = ALONE) -> Server:
+def ensure(folder: Path, *, owner: int, flags: Sequence[str] = ALONE) -> Server:
     """The server of `folder`, started if it does not run; it ends when process `owner` does, or by `stop`.
 
-    `snapshot`: an etcd folder to begin from. `flags` come after the usual ones.
+    `flags` come after the usual ones.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with FileLock(folder / "lock"):
-        return running(folder) or _start(folder, owner, snapshot, flags)
+        return running(folder) or _start(folder, owner, flags)
 
 
 def running(folder: Path) -> Server | None:
@@ -102,10 +102,8 @@ def running_in(folder: Path, **options: Any) -> Iterator[Server]:
         stop(folder)
 
 
-def _start(folder: Path, owner: int, snapshot: Path | None, flags: Sequence[str]) -> Server:
+def _start(folder: Path, owner: int, flags: Sequence[str]) -> Server:
     etcd, apiserver = (binaries.find(binary) for binary in pins.SERVER)
-    if not (folder / "etcd").exists() and snapshot is not None:
-        _copied(snapshot, folder / "etcd")
     if not (folder / "tokens.json").exists():
         _furnish(folder)
     for name in (STATE, "failed"):
@@ -135,13 +133,6 @@ def _start(folder: Path, owner: int, snapshot: Path | None, flags: Sequence[str]
     raise SkywrightError(
         f"the Kubernetes API server of the rehearsal did not start: {why}", "Start the rehearsal again."
     )
-
-
-def _copied(snapshot: Path, target: Path) -> None:
-    import shutil
-
-    shutil.copytree(snapshot, target)
-    target.chmod(0o700)  # etcd asks for it
 
 
 def _furnish(folder: Path) -> None:
