@@ -55,7 +55,7 @@ def _summary(report: Report, has_types: bool) -> None:
     if has_types or not report.is_good:
         render.table(
             "What each type was judged by",
-            (("type", "type"), ("count", "number"), ("tier", "tier"), ("judge", "judge"), ("inputs", "carried")),
+            (("type", "type"), ("number", "number"), ("tier", "tier"), ("judge", "judge"), ("inputs", "carried")),
             report.by_type(),
         )  # fmt: skip
     accepted = sum(proof.tier == "accepted" for proof in report.proofs)

@@ -58,7 +58,7 @@ class Report:
         return [
             {
                 "type": kind,
-                "count": count,
+                "number": count,
                 "tier": tier,
                 "judge": judge,
                 "inputs": _inputs(p for p in self.proofs if (p.type, p.judge, p.tier) == (kind, judge, tier)),
