@@ -218,6 +218,28 @@ def test_a_policy_is_read_as_iam_reads_it(change: dict[str, Any], words: str | N
     assert said == [] if words is None else any(words in message for message in said)
 
 
+STATEMENT = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "sagemaker.amazonaws.com"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, None),
+        ({"Principal": {"AWS": "arn:aws:iam::123456789012:role/a"}}, None),
+        ({"Principal": {"Service": "sagemaker"}}, "Invalid principal in policy: 'Service': 'sagemaker'"),
+        ({"Principal": {"Person": "me"}}, "allowed: AWS, CanonicalUser, Federated, Service"),
+        ({"Principal": None}, "must have either Principal or NotPrincipal"),
+        ({"Resource": "*"}, "Has prohibited field Resource"),
+        ({"Sid": "with-a-dash"}, "allowed: letters and digits"),
+    ],
+)
+def test_a_trust_policy_names_who_and_nothing_else(change: dict[str, Any], words: str | None) -> None:
+    statement = {key: value for key, value in {**STATEMENT, **change}.items() if value is not None}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    said = [message for _, message in documents.trust("policy").check({"policy": document})]
+    assert said == [] if words is None else any(words in message for message in said)
+
+
 def test_an_input_that_reached_no_request_and_has_no_reason_keeps_a_resource_from_being_accepted() -> None:
     declared = frozenset({"a", "b.c", "d"})
     judged = Verdict("model", carried=frozenset({"a", "b"}), reasons={"d": "local"})
