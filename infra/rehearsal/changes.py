@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from catalog.instances import candidates
-
 from catalog.accelerators import on_cloud
 from catalog.errors import UserError
+from catalog.instances import candidates
 from infra.settings import Settings
 from ml_jobs.contract import Release, StackContract
 
@@ -16,10 +15,12 @@ IMAGE_DIGEST = "sha256:" + "1d" * 32
 
 
 def another_pool(settings: Settings) -> tuple[str, Any, str]:
-    """(path in the stack's file, value, words): the first pool on another accelerator, or one instance larger."""
+    """(path in the stack's file, value, words): the first pool on another accelerator, or one instance larger where it
+    has none or teams are limited by its kind."""
     name, pool = next(iter(settings.training.pools.items()))
     path = f"skywright:training.pools.{name}"
-    if pool.accelerator is not None:
+    named = {kind for team in settings.training.teams.values() for kind in team.max_accelerators}
+    if pool.accelerator is not None and pool.accelerator.kind not in named:  # a team's limit must name what there is
         for kind in on_cloud(settings.cloud):
             if kind != pool.accelerator.kind and _is_offered(settings, kind, pool.is_spot):
                 value = {"kind": kind, "count": 1}
