@@ -12,9 +12,7 @@ from typing import Any
 
 import pulumi
 
-from components.contract import KINDS
-from components.exports import PROVIDER
-from infra.program import SECTIONS, components_of, context_of
+from infra.program import build
 from infra.rehearsal.core import evidence, outputs, refusing
 from infra.rehearsal.core.autoname import named
 from infra.rehearsal.core.cloud import Asked, Cloud
@@ -22,7 +20,7 @@ from infra.rehearsal.core.evidence import Evidence
 from infra.rehearsal.core.judge import Refusal
 from infra.rehearsal.core.kinds import Kind
 from infra.rehearsal.core.shape import Shape
-from infra.settings import Settings, from_file
+from infra.settings import from_file
 
 REPO = Path(__file__).resolve().parents[2]
 STACKS = REPO / "stacks"
@@ -100,24 +98,7 @@ def recorded(stack: str) -> tuple[Declared, ...]:
 
     @pulumi.runtime.test
     def run() -> pulumi.Output[Any]:
-        return pulumi.Output.from_input(_declare(settings))
+        return build(settings, project_dir=str(REPO)).contract.apply(lambda _: None)
 
     run()
     return tuple(record.declared)
-
-
-def _declare(settings: Settings) -> None:
-    """What `program.build` declares, as far as the cloud's package goes."""
-    cloud, ctx = components_of(settings.cloud), context_of(settings, project_dir=str(REPO))
-    home = REPO / "components" / settings.cloud
-    sections = {kind: section for kind, section in SECTIONS.items() if (home / f"{section}.py").exists()}
-    for kind, section in sections.items():
-        getattr(cloud, kind).verify(getattr(settings, section), ctx)
-    placed = getattr(cloud, PROVIDER)(ctx) if hasattr(cloud, PROVIDER) else None
-    below: dict[str, Any] = {}
-    for kind in [kind.__name__ for kind in KINDS]:
-        if (section := sections.get(kind)) is None:
-            return
-        more = {"requires_second_person": settings.identity.requires_second_person} if section == "registry" else {}
-        spec = getattr(settings, section)
-        below[section] = getattr(cloud, kind)(section, spec, ctx, opts=placed, **more, **below).outputs

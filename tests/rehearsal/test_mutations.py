@@ -11,7 +11,7 @@ from infra.rehearsal.core import refusing
 from tests.rehearsal.mutations import Mutation, mutations
 from tests.rehearsal.recorded import REPO, STACKS, Declared, cloud_of, recorded
 
-CLOUDS = [cloud for cloud in ("aws", "gcp", "azure") if (REPO / "components" / cloud / "network.py").exists()]
+CLOUDS = [cloud for cloud in ("aws", "gcp", "azure") if (REPO / "components" / cloud / "budget.py").exists()]
 
 OF_SDK = r"Unsupported argument: |Missing required argument: |Incorrect type: |Unsupported value: "
 WORDS = {
