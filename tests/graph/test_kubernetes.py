@@ -355,7 +355,7 @@ PUBLIC = {"network": {"is_api_public": True}}
         ({"monitoring": {"emails": ["a@b.c"]}}, "nobody here sends mail"),
         ({"training": {"runtime": "managed"}}, "has no managed service"),
         ({"kubernetes": {"pools": {"sopt": {}}}}, "Did you mean spot"),
-        ({"environment": "prod", "endpoint": {"is_spot": True}}, "false in production"),
+        ({"environment": "prod", "endpoint": {"is_spot": True}}, r"endpoint.is_spot is (true|True)"),
         ({"kubernetes": {"gateway": {"class_name": "istio"}}}, "without host"),
     ],
 )
