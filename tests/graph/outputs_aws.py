@@ -99,6 +99,16 @@ _MORE: dict[str, Callable[[str, Inputs], Inputs]] = {
     "Key": _key,
     "Repository": _repository,
     "Cluster": _cluster,
+    "MetricAlarm": lambda own, _: {"arn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{own}"},
+    "CompositeAlarm": lambda own, inputs: {
+        "arn": f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{inputs['alarmName']}", "id": inputs["alarmName"],
+    },
+    "Dashboard": lambda own, inputs: {"id": inputs["dashboardName"]},
+    "Function": lambda own, _: {"arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{own}"},
+    "Budget": lambda own, _: {"arn": f"arn:aws:budgets::{ACCOUNT}:budget/{own}", "id": f"{ACCOUNT}:{own}"},
+    "AnomalyMonitor": lambda own, _: _by_arn(
+        f"arn:aws:ce::{ACCOUNT}:anomalymonitor/{_hex(own, 8)}-0000-4000-8000-{_hex(own, 12)}"
+    ),
     "LaunchTemplate": lambda own, _: {"latestVersion": 1},
     "LogGroup": lambda own, _: {"arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{own}"},
     "Topic": lambda own, _: _by_arn(f"arn:aws:sns:{REGION}:{ACCOUNT}:{own}"),
