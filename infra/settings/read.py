@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from catalog.accelerators import ACCELERATORS, on_cloud
-from catalog.errors import UserError, did_you_mean
+from catalog.errors import UserError
+from infra.settings.checks import RAW_CHECKS
+from infra.settings.checks_fit import FITS
 from infra.settings.explain import (
     PREFIX,
     InvalidSettings,
@@ -23,13 +24,12 @@ from infra.settings.explain import (
     shown,
     unknown_key,
 )
-from infra.settings.model import KEYS, OWN_TAGS, SECRET_KEYS, STACKS, Settings, as_schema
+from infra.settings.model import KEYS, SECRET_KEYS, STACKS, Settings, as_schema
 
 if TYPE_CHECKING:
     import pulumi
 
 _TEXTS = frozenset({"cloud", "region", "environment", "owner", "cost_center", "backend"})
-_ALSO_CALLED = {"k8s": "kubernetes", "eks": "aws", "amazon": "aws", "google": "gcp", "gke": "gcp", "aks": "azure"}
 _ELSEWHERE = {
     key: f"Write it below its section: skywright:{section}: {{{key}: ...}}."
     for section in ("training", "endpoint", "monitoring", "budget")
@@ -62,7 +62,7 @@ def load(
             mistakes.append(unknown_key([key], [*KEYS, *SECRET_KEYS], extra=_ELSEWHERE))
         elif (value := _decode(key, raw, mistakes)) is not None:
             data[key] = value
-    for check in _CHECKS:
+    for check in RAW_CHECKS:
         mistakes.extend(check(data))
     given = data.get("cloud")
     kind = STACKS.get(given, Settings) if isinstance(given, str) else Settings
@@ -73,6 +73,8 @@ def load(
     except ValidationError as error:
         mistakes.extend(from_pydantic(error, schema, data))
     mistakes.extend(booleans_as_numbers(schema, schema.root, data, []))
+    if not mistakes:
+        mistakes.extend(mistake for fits in FITS for mistake in fits(settings))
     if mistakes:
         raise InvalidSettings(where, sorted(set(mistakes), key=lambda item: _order(item.path)))
     return settings
@@ -198,68 +200,3 @@ def _encrypted(key: str) -> Mistake:
         f" holds an encrypted value, which would be read as clear text here; secrets are: {', '.join(SECRET_KEYS)}",
         "Move the secret to one of those keys, or write the value plainly.",
     )
-
-
-def _check_cloud(data: Mapping[str, Any]) -> Iterator[Mistake]:
-    cloud = data.get("cloud")
-    if cloud in STACKS:
-        return
-    known = list(STACKS)
-    if cloud in (None, ""):
-        yield Mistake(path_of(["cloud"]), f" is missing; allowed: {', '.join(known)}", "Add it, such as local.")
-    else:
-        other = _ALSO_CALLED.get(str(cloud).lower())
-        hint = f"Did you mean {other}?" if other else did_you_mean(str(cloud).lower(), known)
-        yield Mistake(path_of(["cloud"]), f" is {shown(cloud)}; allowed: {', '.join(known)}", hint)
-
-
-def _check_accelerators(data: Mapping[str, Any]) -> Iterator[Mistake]:
-    """Kinds are neutral; which of them a cloud has is a fact of that cloud."""
-    cloud = data["cloud"] if data.get("cloud") in STACKS else "kubernetes"
-    pools = data["training"].get("pools") if isinstance(data.get("training"), Mapping) else None
-    for name, pool in pools.items() if isinstance(pools, Mapping) else ():
-        accelerator = pool.get("accelerator") if isinstance(pool, Mapping) else None
-        kind = accelerator.get("kind") if isinstance(accelerator, Mapping) else None
-        known = on_cloud(cloud)
-        if not isinstance(kind, str) or kind in known:
-            continue
-        near = {item.lower(): item for item in known}
-        hint = did_you_mean(kind.lower(), list(near))
-        for low, proper in near.items():
-            hint = hint.replace(f" {low}?", f" {proper}?")
-        if kind.lower() in ("none", "cpu"):
-            hint = "Leave `accelerator` out for a pool of CPUs."
-        elif kind in ACCELERATORS:
-            hint = f"{kind} is offered on {', '.join(sorted(ACCELERATORS[kind].clouds))}."
-        yield Mistake(
-            path_of(["training", "pools", name, "accelerator", "kind"]),
-            f" is {shown(kind)}; known on {cloud}: {', '.join(known)}",
-            hint,
-        )
-
-
-def _check_ttl(data: Mapping[str, Any]) -> Iterator[Mistake]:
-    environment = data.get("environment", "dev")
-    if data.get("ttl_hours") is not None and environment != "dev":
-        yield Mistake(
-            path_of(["ttl_hours"]),
-            f" is {shown(data['ttl_hours'])} in environment {shown(environment)}; allowed: only in dev",
-            "Remove the line: what others rely on does not expire.",
-        )
-
-
-def _check_tags(data: Mapping[str, Any]) -> Iterator[Mistake]:
-    tags = data.get("tags")
-    for key in OWN_TAGS:
-        if isinstance(tags, Mapping) and key in tags:
-            remedy = f"Set {PREFIX}{key} instead." if key in KEYS else "Remove the line."
-            yield Mistake(path_of(["tags", key]), " is a tag that the platform sets itself", remedy)
-
-
-_CHECKS: tuple[Callable[[Mapping[str, Any]], Iterator[Mistake]], ...] = (
-    _check_cloud,
-    _check_accelerators,
-    _check_ttl,
-    _check_tags,
-)
-"""What needs more than one field, or a better word than a type's. Each reads raw data and must bear any."""
