@@ -14,10 +14,16 @@ from pydantic import ValidationError
 from catalog.accelerators import ACCELERATORS, on_cloud
 from catalog.errors import UserError
 from catalog.regions import REGIONS
+from components.features import refusals
+from infra.program import SECTIONS as SECTIONS_OF
+from infra.program import context_of
 from infra.settings import InvalidSettings, Settings, from_file, load
 
 STACKS = Path(__file__).parents[2] / "stacks"
-EXAMPLES = ("local", "aws-dev", "aws-prod", "gcp-dev", "azure-dev", "kubernetes-dev")
+EXAMPLES = (
+    "local", "aws-dev", "aws-prod", "aws-cluster", "gcp-dev", "gcp-prod", "azure-dev", "azure-prod", "kubernetes-dev",
+    "kubernetes-prod",
+)  # fmt: skip
 REGION: dict[str, str | None] = {
     "aws": "us-east-1", "gcp": "us-central1", "azure": "eastus", "kubernetes": None, "local": None,
 }  # fmt: skip
@@ -53,9 +59,65 @@ def test_the_smallest_stack_is_a_cloud_and_a_region(cloud: str) -> None:
 def test_examples_parse(stack: str) -> None:
     loaded = from_file(STACKS / f"Pulumi.{stack}.yaml")
     assert loaded.stack == stack and loaded.cloud == stack.split("-")[0]
-    assert loaded.is_production == stack.endswith("prod")
+    assert loaded.is_production == stack.endswith(("prod", "cluster"))
     assert loaded.all_tags()["owner"] and loaded.all_tags()["cost_center"]
     assert not loaded.endpoint.releases
+    assert all(getattr(loaded, cloud) == type(getattr(loaded, cloud))() for cloud in REGION if cloud != loaded.cloud)
+
+
+def test_all_examples_are_known_here() -> None:
+    """Stacks that `skywright init` wrote beside them belong to whoever wrote them."""
+    assert {path.name for path in STACKS.glob("*.yaml")} >= {f"Pulumi.{stack}.yaml" for stack in EXAMPLES}
+
+
+@pytest.mark.parametrize("stack", [stack for stack in EXAMPLES if not stack.endswith(("dev", "local"))])
+def test_production_is_what_a_careful_team_would_have(stack: str) -> None:
+    loaded = from_file(STACKS / f"Pulumi.{stack}.yaml")
+    watch, steps = loaded.monitoring, [step.effect.value for step in loaded.budget.steps]
+    assert loaded.identity.requires_second_person and loaded.storage.retain_data and loaded.endpoint.min_replicas >= 2
+    assert loaded.cloud == "kubernetes" or loaded.network.zones == 3
+    assert (
+        watch.emails
+        and watch.slos
+        and {"error_ratio", "latency", "spend_ratio"} <= {alert.metric.value for alert in watch.alerts}
+    )
+    assert steps[0] == "notify" and "stop_spot" in steps and "scale_to_zero" not in steps
+
+
+SWAPPED = """\
+config:
+  skywright:cloud: {cloud}
+{region}  skywright:owner: ml
+  skywright:network: {{cidr: 10.9.0.0/16, zones: 2}}
+  skywright:identity: {{requires_second_person: true}}
+  skywright:storage: {{retain_data: false, keep_checkpoints_days: 7}}
+  skywright:training:
+    pools:
+      spot: {{ranks: 4, is_spot: true, max_count: 3}}
+      on-demand: {{ranks: 4}}
+  skywright:registry: {{keep_images: 9}}
+  skywright:endpoint: {{name: predict, max_replicas: 3}}
+  skywright:monitoring:
+    alerts: [{{name: slow, metric: latency, threshold: 1, aggregation: p99}}]
+  skywright:budget:
+    steps: [{{percent: 80, effect: block_new}}, {{percent: 100, effect: scale_to_zero}}]
+"""
+
+
+def test_one_file_serves_five_clouds_by_two_lines(tmp_path: Path) -> None:
+    """Loaded, and by the clouds' own words refused nowhere: nothing of it is unused."""
+    trees, texts = [], []
+    for cloud, region in REGION.items():
+        path = tmp_path / "Pulumi.swapped.yaml"
+        path.write_text(SWAPPED.format(cloud=cloud, region=f"  skywright:region: {region}\n" if region else ""))
+        loaded = from_file(path)
+        ctx = context_of(loaded)
+        for kind, section in SECTIONS_OF.items():
+            assert not list(refusals(cloud, kind, getattr(loaded, section), ctx)), (cloud, kind)
+        trees.append(loaded.model_dump(mode="json", exclude={"cloud", "region"}))
+        texts.append(set(path.read_text().splitlines()))
+    assert all(tree == trees[0] for tree in trees)
+    assert all(line.split(":")[1] in ("cloud", "region") for text in texts for line in text ^ texts[0])
 
 
 def test_the_local_example_has_two_spot_slots_and_one_on_demand() -> None:

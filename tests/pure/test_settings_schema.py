@@ -14,7 +14,10 @@ from infra.settings.schema import stack_file_schema
 from infra.yamltext import parse
 
 STACKS = Path(__file__).parents[2] / "stacks"
-EXAMPLES = ("local", "aws-dev", "aws-prod", "gcp-dev", "azure-dev", "kubernetes-dev")
+EXAMPLES = (
+    "local", "aws-dev", "aws-prod", "aws-cluster", "gcp-dev", "gcp-prod", "azure-dev", "azure-prod", "kubernetes-dev",
+    "kubernetes-prod",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
