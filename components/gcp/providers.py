@@ -39,19 +39,19 @@ class VertexDeploymentsProvider(ResourceProvider):
         return UpdateResult(self._ensure(_news, _olds))
 
     def _ensure(self, props: Props, olds: Props) -> dict[str, Any]:
-        from components.gcp import vertex
+        from components.gcp import vertex_process
 
-        deployed = vertex.ensure(props, olds)
+        deployed = vertex_process.ask("ensure", props, olds)
         kept = {key: props.get(key) for key in (*self.inputs, *self.replacing)}
         return {**kept, "deployed": deployed, "status": "deployed"}
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        from components.gcp import vertex
+        from components.gcp import vertex_process
 
-        status = vertex.status_of(props)
+        status = vertex_process.ask("status_of", props)
         return ReadResult(id_, {**props, "status": status}) if status else ReadResult("", {})
 
     def delete(self, _id: str, _props: Props) -> None:
-        from components.gcp import vertex
+        from components.gcp import vertex_process
 
-        vertex.remove(_props)
+        vertex_process.ask("remove", _props)

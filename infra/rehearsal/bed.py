@@ -18,6 +18,7 @@ from infra.engine import environment
 from infra.engine.run import Engine
 from infra.rehearsal.core import launch
 from infra.rehearsal.core.account import Account
+from infra.rehearsal.gcp import vertex_server
 from infra.settings import Settings, from_file
 from infra.settings.model import SECRET_KEYS
 from infra.settings.read import raw_config
@@ -53,6 +54,8 @@ class Bed:
         launch.put(bin_dir)
         self.environ = _without_credentials(os.environ) | launch.variables(self.account, is_strict=is_strict)
         self.environ["PATH"] = os.pathsep.join([str(bin_dir), self.environ.get("PATH", os.defpath)])
+        if self.settings.cloud == "gcp":
+            self.environ[vertex_server.VARIABLE] = vertex_server.started(self.account)
         self.engine = _Engine(self.project, self.stack, environ=self.environ)
 
     def begin(self) -> None:

@@ -12,9 +12,17 @@ Answer = Mapping[str, Any]
 
 def _project(asked: Asked) -> Answer:
     project = asked.arguments.get("projectId") or asked.facts["project"]
-    return {"id": f"projects/{project}", "projectId": project, "name": project, "number": asked.facts["number"],
-            "billingAccount": "012345-6789AB-CDEF01", "autoCreateNetwork": False, "deletionPolicy": "PREVENT",
-            "labels": {}, "effectiveLabels": {}, "pulumiLabels": {}, "folderId": "", "orgId": "", "tags": {}}  # fmt: skip
+    empty = {"labels": {}, "effectiveLabels": {}, "pulumiLabels": {}, "tags": {}, "folderId": "", "orgId": ""}
+    return {
+        **empty,
+        "id": f"projects/{project}",
+        "projectId": project,
+        "name": project,
+        "number": asked.facts["number"],
+        "billingAccount": "012345-6789AB-CDEF01",
+        "autoCreateNetwork": False,
+        "deletionPolicy": "PREVENT",
+    }
 
 
 def _agent(host: str, key: str) -> Invoke:
