@@ -22,16 +22,14 @@ def up(
     as_json: JsonOption = False,
 ) -> None:
     """Bring the stack to what its file declares. Holds that stand are shown, never lifted."""
+    from infra.credentials import need
     from infra.engine.run import Engine
     from infra.program import components_of
     from infra.settings import from_file
 
     settings = from_file(stack_file(stack))  # mistakes, before the engine starts or writes anything
     components_of(settings.cloud)
-    if settings.cloud == "kubernetes":
-        from infra.clusters import need_writable
-
-        need_writable(context=settings.kubernetes.context)
+    need(settings)
     engine = Engine(project_dir(), stack)
     engine.ensure_stack()
     outcome = engine.up(on_line=None if as_json else lambda line: _show(line, verbose))

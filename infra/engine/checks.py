@@ -60,7 +60,7 @@ CLOUDS = {
     "local": Cloud("local,train,serve", ("torch", "sklearn", "safetensors", "mlflow", "supervisor")),
     "aws": Cloud(
         "aws",
-        ("pulumi_aws",),
+        ("pulumi_aws", "pulumi_kubernetes", "boto3"),
         "aws",
         ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
@@ -69,7 +69,7 @@ CLOUDS = {
     ),
     "gcp": Cloud(
         "gcp",
-        ("pulumi_gcp",),
+        ("pulumi_gcp", "pulumi_kubernetes", "google.cloud.aiplatform"),
         "gcp",
         ("GOOGLE_CREDENTIALS", "GOOGLE_OAUTH_ACCESS_TOKEN"),
         ("GOOGLE_APPLICATION_CREDENTIALS",),
@@ -78,7 +78,7 @@ CLOUDS = {
     ),
     "azure": Cloud(
         "azure",
-        ("pulumi_azure_native",),
+        ("pulumi_azure_native", "pulumi_kubernetes", "azure.ai.ml", "azure.identity"),
         "azure-native",
         ("ARM_CLIENT_ID", "AZURE_CLIENT_ID", "ARM_USE_MSI"),
         (),
@@ -87,7 +87,7 @@ CLOUDS = {
     ),
     "kubernetes": Cloud(
         "kubernetes",
-        ("pulumi_kubernetes",),
+        ("pulumi_kubernetes", "kubernetes"),
         "kubernetes",
         ("KUBERNETES_SERVICE_HOST",),
         ("KUBECONFIG",),
@@ -137,11 +137,18 @@ def engine() -> list[Check]:
 
 
 def packages(cloud: Cloud) -> Check:
-    absent = [name for name in cloud.packages if importlib.util.find_spec(name) is None]
+    absent = [name for name in cloud.packages if not _is_installed(name)]
     if not absent:
         return Check("packages", State.OK, ", ".join(cloud.packages))
     remedy = f"pip install -e '.[infra,{cloud.extras}]'"
     return Check("packages", State.MISSING, f"not installed: {', '.join(absent)}", remedy)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # not even the package above it
+        return False
 
 
 def plugin(cloud: Cloud, environ: Mapping[str, str]) -> Check:
