@@ -47,6 +47,49 @@ def _budget(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "notifications", "DuplicateRecordException: the same notification is there twice"
 
 
+FILTERS = (
+    "AZ", "BillingEntity", "CostCategory", "InstanceType", "InvoicingEntity", "LegalEntityName", "LinkedAccount",
+    "Operation", "PurchaseType", "RecordType", "Region", "Service", "TagKeyValue", "UsageType", "UsageTypeGroup",
+)  # fmt: skip
+DEFINITIONS = {
+    "APPLY_IAM_POLICY": "iamActionDefinition",
+    "APPLY_SCP_POLICY": "scpActionDefinition",
+    "RUN_SSM_DOCUMENTS": "ssmActionDefinition",
+}
+
+
+def _filters(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for index, item in enumerate(inputs.get("costFilters") or ()):
+        if item.get("name") not in FILTERS:
+            yield f"costFilters[{index}].name", f"InvalidParameterException: no cost filter {item.get('name')!r}"
+        elif item["name"] == "TagKeyValue" and not all("$" in str(value) for value in item.get("values", ())):
+            yield f"costFilters[{index}].values", "InvalidParameterException: a TagKeyValue is user:KEY$VALUE"
+
+
+def _told(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for index, item in enumerate(inputs.get("notifications") or ()):
+        emails, topics = (item.get(key) or () for key in ("subscriberEmailAddresses", "subscriberSnsTopicArns"))
+        if len(topics) > 1 or len(emails) > EMAILS:
+            yield (
+                f"notifications[{index}]",
+                f"CreationLimitExceededException: a notification tells 1 topic and {EMAILS} addresses at most",
+            )
+
+
+def _acts(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    wanted = DEFINITIONS.get(str(inputs.get("actionType")))
+    definition = inputs.get("definition")
+    if wanted is None or not isinstance(definition, Mapping):
+        return
+    if set(definition) != {wanted}:
+        yield "definition", f"InvalidParameterException: an action of type {inputs['actionType']} has {wanted} alone"
+    iam = definition.get("iamActionDefinition")
+    if isinstance(iam, Mapping) and not any(iam.get(key) for key in ("roles", "groups", "users")):
+        yield "definition", "InvalidParameterException: the policy needs roles, groups or users"
+
+
+CREATE = "https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Budget.html"
+ACTION = "https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Definition.html"
 ACCOUNT = {"AccountId": "{account}"}
 TOPIC = Ref("aws:sns/topic:Topic", by=("arn",), skips=r"[^@]+@")
 
@@ -88,7 +131,11 @@ KINDS: tuple[Kind, ...] = (
         outputs={"arn": "arn:{partition}:budgets::{account}:budget/{name}", "accountId": "{account}"},
         defaults={"timePeriodStart": "2026-01-01_00:00", "timePeriodEnd": "2087-06-15_00:00"},
         references={"notifications.subscriberSnsTopicArns": TOPIC},
-        rules=(Rule(LIMITS, _budget),),
+        rules=(
+            Rule(LIMITS, _budget),
+            Rule(LIMITS, _told, needs=("notifications",)),
+            Rule(CREATE, _filters, needs=("costFilters",)),
+        ),
         unique=(Unique(("name",), "DuplicateRecordException: the budget {value} already exists", scope="account"),),
         immutable=frozenset({"name", "namePrefix", "budgetType", "accountId"}),
         autoname=Autoname("name", max_length=100),
@@ -114,6 +161,7 @@ KINDS: tuple[Kind, ...] = (
             "definition.iamActionDefinition.roles": Ref("aws:iam/role:Role", by=("name",)),
             "subscribers.address": TOPIC,
         },
+        rules=(Rule(ACTION, _acts, needs=("definition",)),),
         immutable=frozenset({"budgetName", "actionType", "accountId"}),
     ),
 )

@@ -8,11 +8,13 @@ from typing import Any
 
 from infra.rehearsal.aws import documents
 from infra.rehearsal.aws.model import operation
-from infra.rehearsal.core.kinds import Autoname, Kind, Ref, Rule, Unique
+from infra.rehearsal.core.kinds import Autoname, Find, Kind, Ref, Rule, Unique
 from infra.rehearsal.core.operations import Calls
 from infra.rehearsal.core.values import UNKNOWN
 
 TOPIC = Ref("aws:sns/topic:Topic", by=("arn",), skips=r"arn:[^:]+:(?!sns:)")
+LIMITS = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_limits.html"
+COMPOSITE = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html"
 PUT = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"
 DASHBOARD = "https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html"
 
@@ -20,7 +22,9 @@ METRIC = "metricQueries.metric"
 SINGLE = ("metricName", "namespace", "period", "statistic", "extendedStatistic", "dimensions", "unit")
 """What an alarm on one metric has, and one on queries has not."""
 
-_WINDOW_S = 604_800
+_DAY_S, _WINDOW_S, _HOUR_S = 86_400, 604_800, 3_600
+"""How far an alarm looks back: a day with periods below an hour, else a week."""
+_METRICS = 10
 _STATISTIC = re.compile(
     r"SampleCount|Average|Sum|Minimum|Maximum|IQM|(p|tm|wm|tc|ts)(\d{1,2}(\.\d{0,10})?|100)|(TM|WM|PR|TC|TS)\(.+\)"
 )
@@ -40,11 +44,9 @@ def _alarm(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if (inputs.get("threshold") is None) is (inputs.get("thresholdMetricId") is None):
         yield "threshold", "ValidationError: exactly one of threshold and thresholdMetricId must be given"
     period, count = inputs.get("period"), inputs.get("evaluationPeriods")
-    if isinstance(period, int):
-        if period not in (10, 20, 30) and period % 60:
-            yield "period", f"ValidationError: Period {period} must be 10, 20, 30 or a multiple of 60"
-        if isinstance(count, int) and period * count > _WINDOW_S:
-            yield "evaluationPeriods", "ValidationError: Metrics cannot be checked across more than 7 days"
+    if isinstance(period, int) and period not in (10, 20, 30) and period % 60:
+        yield "period", f"ValidationError: Period {period} must be 10, 20, 30 or a multiple of 60"
+    yield from _look_back(inputs)
     breaching = inputs.get("datapointsToAlarm")
     if isinstance(breaching, int) and isinstance(count, int) and breaching > count:
         yield "datapointsToAlarm", f"ValidationError: datapointsToAlarm {breaching} exceeds evaluationPeriods {count}"
@@ -56,6 +58,50 @@ def _alarm(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 "allowed: breaching, notBreaching, ignore, missing"
             ),
         )
+
+
+def _look_back(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    count, queries = inputs.get("evaluationPeriods"), inputs.get("metricQueries")
+    metrics = [query.get("metric") for query in queries or () if isinstance(query, Mapping)]
+    periods = [inputs.get("period"), *(metric.get("period") for metric in metrics if isinstance(metric, Mapping))]
+    longest = max((period for period in periods if isinstance(period, int | float)), default=None)
+    if longest is None or not isinstance(count, int | float):
+        return
+    if longest * count > (_DAY_S if longest < _HOUR_S else _WINDOW_S):
+        days = "a day" if longest < _HOUR_S else "7 days"
+        yield "evaluationPeriods", f"ValidationError: Metrics cannot be checked across more than {days}"
+
+
+def _formula(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """No more metrics than an alarm takes; an expression names no series that isn't there."""
+    queries = [query for query in inputs.get("metricQueries") or () if isinstance(query, Mapping)]
+    if sum("metric" in query for query in queries) > _METRICS:
+        yield "metricQueries", f"LimitExceeded: An alarm has at most {_METRICS} metrics"
+    ids = {query.get("id") for query in queries}
+    for index, query in enumerate(queries):
+        expression = query.get("expression")
+        if isinstance(expression, str) and not expression.lstrip().upper().startswith(("SELECT", "SEARCH")):
+            for used in sorted(set(re.findall(r"(?<![\w'\"])[a-z][A-Za-z0-9_]*", expression)) - ids):
+                yield f"metricQueries[{index}].expression", f"ValidationError: Invalid metrics list: no id {used!r}"
+
+
+_STATE = r'(?:ALARM|OK|INSUFFICIENT_DATA)\(\s*(?:"([^"]{1,255})"|([^\s()"]{1,1600}))\s*\)'
+
+
+def _composed(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    left = re.sub(_STATE, "X", str(inputs["alarmRule"]))
+    while (shorter := re.sub(r"\(\s*X\s*\)|NOT\s+X|X\s+(AND|OR)\s+X|\b(TRUE|FALSE)\b", "X", left)) != left:
+        left = shorter
+    if left.strip() != "X":
+        yield "alarmRule", f"ValidationError: AlarmRule is no valid expression; what is left of it: {left!r}"
+
+
+def _composed_of(inputs: Mapping[str, Any], find: Find) -> Iterator[tuple[str, str]]:
+    there = {outputs.get("name") for _, outputs in find("aws:cloudwatch/metricAlarm:MetricAlarm")}
+    there |= {outputs.get("alarmName") for _, outputs in find("aws:cloudwatch/compositeAlarm:CompositeAlarm")}
+    for quoted, plain in re.findall(_STATE, str(inputs["alarmRule"])):
+        if (name := (quoted or plain).rsplit(":alarm:", 1)[-1]) not in there:
+            yield "alarmRule", f"ValidationError: Could not save the composite alarm as alarm {name} does not exist"
 
 
 def _queries(queries: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -120,7 +166,7 @@ KINDS: tuple[Kind, ...] = (
         outputs={"arn": "arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}"},
         defaults={"actionsEnabled": True, "treatMissingData": "missing"},
         references={"alarmActions": TOPIC, "okActions": TOPIC},
-        rules=(Rule(PUT, _alarm),),
+        rules=(Rule(PUT, _alarm), Rule(LIMITS, _formula, needs=("metricQueries",))),
         unique=(Unique(("name",), "InvalidParameterValue: an alarm named {value} is declared elsewhere"),),
         immutable=frozenset({"name", "region"}),
         autoname=Autoname("name", max_length=255),
@@ -144,6 +190,8 @@ KINDS: tuple[Kind, ...] = (
         outputs={"arn": "arn:{partition}:cloudwatch:{region}:{account}:alarm:{alarmName}"},
         defaults={"actionsEnabled": True},
         references={"alarmActions": TOPIC, "okActions": TOPIC},
+        rules=(Rule(COMPOSITE, _composed, needs=("alarmRule",)),),
+        meets=_composed_of,
         unique=(Unique(("alarmName",), "InvalidParameterValue: an alarm named {value} is declared elsewhere"),),
         immutable=frozenset({"alarmName", "region", "actionsEnabled"}),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,12 @@ from infra.rehearsal.core.kinds import Autoname, Kind, Ref, Rule, Unique
 from infra.rehearsal.core.operations import Calls
 
 CREATE = "https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"
+QUOTAS = "https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"
+VARIABLES = "https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html"
+RESERVED = re.compile(
+    r"AWS_(REGION|DEFAULT_REGION|ACCESS_KEY.*|SECRET_ACCESS_KEY|SESSION_TOKEN|EXECUTION_ENV|LAMBDA_.*)"
+)
+LONGEST_S, MOST_MIB, MOST_BYTES, NAME = 900, 10_240, 4_096, 64
 FUNCTION = "aws:lambda/function:Function"
 ARN = "arn:{partition}:lambda:{region}:{account}:function:{name}"
 
@@ -24,6 +31,29 @@ def _function(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             )
     if sum(inputs.get(key) is not None for key in ("code", "imageUri", "s3Bucket")) != 1:
         yield "code", "InvalidParameterValueException: exactly one of code, imageUri and s3Bucket must be given"
+
+
+def _limits(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The model has wider bounds, of functions on instances of one's own."""
+    for path, most in (("timeout", LONGEST_S), ("memorySize", MOST_MIB)):
+        value = inputs.get(path)
+        if isinstance(value, int | float) and value > most:
+            yield path, f"InvalidParameterValueException: {path} is {value:g}; at most {most}"
+    if len(str(inputs.get("name", "")).rsplit(":", 1)[-1]) > NAME:
+        yield "name", f"InvalidParameterValueException: the function's name is longer than {NAME} characters"
+
+
+def _variables(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    variables = (inputs.get("environment") or {}).get("variables") or {}
+    for key in variables:
+        if not re.fullmatch(r"[a-zA-Z]\w+", key) or RESERVED.fullmatch(key):
+            yield "environment.variables", f"InvalidParameterValueException: the variable {key} is not allowed"
+    size = sum(len(key) + len(str(value)) for key, value in variables.items())
+    if size > MOST_BYTES:
+        yield (
+            "environment.variables",
+            f"InvalidParameterValueException: the variables have {size} bytes; at most {MOST_BYTES}",
+        )
 
 
 KINDS: tuple[Kind, ...] = (
@@ -75,7 +105,11 @@ KINDS: tuple[Kind, ...] = (
             "loggingConfig.logGroup": Ref("aws:cloudwatch/logGroup:LogGroup", by=("name",)),
             "kmsKeyArn": Ref("aws:kms/key:Key", by=("arn",)),
         },
-        rules=(Rule(CREATE, _function),),
+        rules=(
+            Rule(CREATE, _function),
+            Rule(QUOTAS, _limits),
+            Rule(VARIABLES, _variables, needs=("environment.variables",)),
+        ),
         unique=(Unique(("name",), "ResourceConflictException: Function already exist: {value}"),),
         immutable=frozenset({"name", "packageType", "region"}),
         autoname=Autoname("name", max_length=64),
@@ -84,7 +118,10 @@ KINDS: tuple[Kind, ...] = (
         "aws:lambda/permission:Permission",
         judge=Calls("botocore lambda", operation("lambda", "AddPermission", {"function": "FunctionName"})),
         id="{statementId}",
-        references={"function": Ref(FUNCTION, by=("arn", "name"))},
+        references={
+            "function": Ref(FUNCTION, by=("arn", "name"), holds=True),
+            "sourceArn": Ref(("aws:sns/topic:Topic", "aws:cloudwatch/eventRule:EventRule"), by=("arn",)),
+        },
         unique=(
             Unique(
                 ("function", "statementId"),
