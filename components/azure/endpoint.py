@@ -173,7 +173,9 @@ class ModelEndpoint(contract.ModelEndpoint):
                         is_anonymous=False,
                         is_archived=False,
                         model_type="custom_model",
-                        model_uri=model_uri(release.artifact_url),
+                        model_uri=pulumi.Output.concat(
+                            "azureml:/", registry.workspace_path, model_path(release.artifact_url)
+                        ),
                         properties={"artifact_sha256": release.artifact_sha256},
                         tags=self.tags(),
                     ),
@@ -200,9 +202,7 @@ class ModelEndpoint(contract.ModelEndpoint):
             version=short,
             properties=ml.EnvironmentVersionPropertiesArgs(
                 description="A model server, by the digest of its image",
-                image=digest
-                if "@" in digest
-                else registry.image_url.apply(lambda url, digest=digest: f"{url}@{digest}"),
+                image=digest if "@" in digest else pulumi.Output.concat(registry.image_url, "@", digest),
                 os_type="Linux",
                 is_anonymous=False,
                 is_archived=False,
@@ -292,7 +292,11 @@ class ModelEndpoint(contract.ModelEndpoint):
                 version="1",
                 properties=ml.UriFolderDataVersionArgs(
                     data_type="uri_folder",
-                    data_uri=f"azureml://datastores/artifacts/paths/capture/{spec.name}/{name}/{what}",
+                    data_uri=pulumi.Output.concat(
+                        "azureml:/",
+                        registry.workspace_path,
+                        f"/datastores/artifacts/paths/capture/{spec.name}/{name}/{what}",
+                    ),
                     description="Requests and answers, for drift checks",
                     is_anonymous=False,
                     is_archived=False,
@@ -417,15 +421,15 @@ def check_release(where: str, release: Release) -> None:
             f"{where} has both weight_percent and shadow_percent; an Azure ML deployment takes one of them",
             "Set one of them to 0.",
         )
-    model_uri(release.artifact_url, where=f"{where}.artifact_url")
+    model_path(release.artifact_url, where=f"{where}.artifact_url")
 
 
-def model_uri(artifact_url: str, *, where: str = "artifact_url") -> str:
-    """Where Azure ML finds what lies at one of our URLs: by the workspace's datastore of the container's name."""
+def model_path(artifact_url: str, *, where: str = "artifact_url") -> str:
+    """Where Azure ML finds what lies at one of our URLs: in the workspace's datastore of the container's name."""
     found = ARTIFACT.match(artifact_url)
     if not found:
         raise mistake(where, artifact_url, "abfss://artifacts@<account>.dfs.core.windows.net/<path>")
-    return f"azureml://datastores/{found[1]}/paths/{found[2]}"
+    return f"/datastores/{found[1]}/paths/{found[2]}"
 
 
 def deployment_name(release: str) -> str:

@@ -57,32 +57,31 @@ def grant(
     **options: Any,
 ) -> list[authorization.RoleAssignment]:
     """A built-in role on `scope` for each principal. `only`: in a container, below this folder alone."""
-    made = []
-    for principal in principals:
-        logical = "-".join(filter(None, (use, what, principal.key)))
-        made.append(
-            authorization.RoleAssignment(
-                owner.child_name(logical),
-                # A name of our own: the assignment is found again when its creation was interrupted.
-                role_assignment_name=pulumi.Output.all(scope, principal.id).apply(
-                    lambda both, role=role, only=only: str(
-                        uuid.uuid5(uuid.NAMESPACE_URL, "|".join([*both, ROLES[role], only or ""]))
-                    )
-                ),
-                scope=scope,
-                principal_id=principal.id,
-                principal_type=principal.type,
-                role_definition_id=pulumi.Output.from_input(subscription_id).apply(
-                    lambda subscription, role=role: (
-                        f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{ROLES[role]}"
-                    )
-                ),
-                condition=below(only) if only else None,
-                condition_version="2.0" if only else None,
-                opts=owner.child(delete_before_replace=True, **options),
-            )
+    role_id = ROLES[role]
+    definition = pulumi.Output.from_input(subscription_id).apply(
+        lambda subscription: (
+            f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role_id}"
         )
-    return made
+    )
+
+    def named(both: list[str]) -> str:
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, "|".join([*both, role_id, only or ""])))
+
+    return [
+        authorization.RoleAssignment(
+            owner.child_name("-".join(filter(None, (use, what, principal.key)))),
+            # A name of our own: the assignment is found again when its creation was interrupted.
+            role_assignment_name=pulumi.Output.all(scope, principal.id).apply(named),
+            scope=scope,
+            principal_id=principal.id,
+            principal_type=principal.type,
+            role_definition_id=definition,
+            condition=below(only) if only else None,
+            condition_version="2.0" if only else None,
+            opts=owner.child(delete_before_replace=True, **options),
+        )
+        for principal in principals
+    ]
 
 
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"

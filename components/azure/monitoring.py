@@ -59,7 +59,7 @@ class Monitoring(contract.Monitoring):
         if managed:
             for slo in spec.slos:
                 for pair in burn_pairs(slo):
-                    query = managed.endpoint.apply(lambda name, pair=pair: alerts.burn(pair, name).query)
+                    query = _burn_query(pair, managed)
                     self._query(pair[0].name, alerts.burn(pair, ""), query, network, told)
         if training.cluster is not None:
             from components.kubernetes.alerts import declare_alerts
@@ -218,6 +218,10 @@ class Monitoring(contract.Monitoring):
             tags=self.tags(),
             opts=self.child(delete_before_replace=True),
         )
+
+
+def _burn_query(pair: tuple[AlertRule, AlertRule], endpoint: AzureEndpoint) -> pulumi.Output[str]:
+    return endpoint.endpoint.apply(lambda name: alerts.burn(pair, name).query)
 
 
 def _query_of(rule: AlertRule, endpoint: str, stack: str) -> str:

@@ -136,7 +136,8 @@ class Network(contract.Network):
                     ),
                 )
             )
-            return made[-1].id
+            id: pulumi.Output[str] = made[-1].id
+            return id
 
         endpoints = subnet("endpoints", plan.public[0])
         actor = subnet("actor", plan.public[1], nat=0, delegated="Microsoft.App/environments")

@@ -73,9 +73,12 @@ class AzureStorage(StorageOutputs):
 
 @dataclass(frozen=True)
 class AzureRegistry(RegistryOutputs):
+    """`workspace_path`: as the URIs of its datastores have it, `/subscriptions/.../workspaces/<name>`."""
+
     registry_id: pulumi.Output[str]
     workspace: pulumi.Output[str]
     workspace_id: pulumi.Output[str]
+    workspace_path: pulumi.Output[str]
     insights_id: pulumi.Output[str]
     insights_connection: pulumi.Output[str]
 

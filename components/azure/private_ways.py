@@ -62,7 +62,7 @@ def declare_private_way(
     target: pulumi.Input[str],
     subresource: str,
     zones: Sequence[str] | None = None,
-) -> pulumi.Resource:
+) -> net.PrivateEndpoint:
     """A private endpoint to one subresource of `target`, found by its usual name in the stack's network."""
     way = net.PrivateEndpoint(
         owner.child_name(f"{what}-way"),

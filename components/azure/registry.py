@@ -91,6 +91,9 @@ class ModelRegistry(contract.ModelRegistry):
             registry_id=images.id,
             workspace=workspace.name,
             workspace_id=workspace.id,
+            workspace_path=workspace.id.apply(
+                lambda id: id.replace("/providers/Microsoft.MachineLearningServices", "")
+            ),
             insights_id=insights.id,
             insights_connection=insights.connection_string,
         )

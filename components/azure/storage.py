@@ -82,7 +82,7 @@ class Storage(contract.Storage):
                 self, use, what, role, containers[container], identity.principals[use],
                 subscription_id=network.subscription_id, only=only,
             )  # fmt: skip
-        urls = {use: account.apply(lambda name, use=use: f"abfss://{use}@{name}.dfs.core.windows.net") for use in USES}
+        urls = {use: pulumi.Output.concat(f"abfss://{use}@", account, ".dfs.core.windows.net") for use in USES}
         if not network.is_brought:
             self._flow_logs(network, encryption.id, vault_url, key_name, key_grants)
         return AzureStorage(
