@@ -229,10 +229,12 @@ def component_of(urn: str) -> str:
 
 
 def _changed(steps: Iterable[Step]) -> list[Step]:
-    """Steps that change something; what only reads, and the stack's own outputs, are none."""
+    """Steps that change something; what only reads, the stack's own outputs and providers are none."""
     passive = {"same", "refresh", "read"}
     return [
-        step for step in steps if step.op not in passive and not step.urn.split("::")[2].startswith("pulumi:pulumi:")
+        step
+        for step in steps
+        if step.op not in passive and not step.type.startswith(("pulumi:pulumi:", "pulumi:providers:"))
     ]
 
 
