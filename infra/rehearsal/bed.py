@@ -16,6 +16,7 @@ from typing import Any
 
 from infra.engine import environment
 from infra.engine.run import Engine
+from infra.rehearsal.azure import ml_server
 from infra.rehearsal.core import launch
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.gcp import vertex_server
@@ -56,6 +57,8 @@ class Bed:
         self.environ["PATH"] = os.pathsep.join([str(bin_dir), self.environ.get("PATH", os.defpath)])
         if self.settings.cloud == "gcp":
             self.environ[vertex_server.VARIABLE] = vertex_server.started(self.account)
+        if self.settings.cloud == "azure":
+            self.environ[ml_server.VARIABLE] = ml_server.started(self.account)
         self.engine = _Engine(self.project, self.stack, environ=self.environ)
 
     def begin(self) -> None:
