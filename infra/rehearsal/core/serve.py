@@ -27,6 +27,9 @@ from infra.rehearsal.core.judge import Refused
 from infra.rehearsal.core.launch import ACCOUNT, IS_STRICT, STAND_INS
 
 
+GRACE_S = 60.0
+
+
 def _in_its_words(answer: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
     async def answered(self: Any, request: Any, context: grpc.aio.ServicerContext) -> Any:
         try:
@@ -63,7 +66,6 @@ def stand_in(cloud: str, account: Account, *, is_strict: bool) -> tuple[api.Prov
 
 
 def main(cloud: str, engine: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine cancels; what has begun is finished
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     account = Account(Path(os.environ[ACCOUNT]))
     provider, version = stand_in(cloud, account, is_strict=os.environ.get(IS_STRICT, "1") != "0")
@@ -76,9 +78,13 @@ async def _serve(provider: api.Provider, version: str, engine: str) -> None:
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
+    # The engine ends its plugins by SIGINT, and kills after five seconds: what has begun is finished, then we go.
+    asked_to_end = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, asked_to_end.set)
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    await server.wait_for_termination()
+    await asked_to_end.wait()
+    await server.stop(GRACE_S)
 
 
 def _end_with(parent: int) -> None:
