@@ -33,7 +33,7 @@ def _looked_up(token: str, argument: str) -> Callable[[Asked], Answer]:
         for id, outputs in asked.find(token):
             if outputs.get("name") == wanted:
                 return {**{key: value for key, value in outputs.items() if not key.startswith("__")}, "id": id}
-        raise LookupError(f"Code=ResourceNotFound Message=The Resource '{wanted}' was not found")
+        raise LookupError(f"ResourceNotFound: The Resource '{wanted}' was not found")
 
     return answer
 

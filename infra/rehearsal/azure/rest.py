@@ -39,7 +39,7 @@ def operation(
             "structure",
             own.name,
             required=own.required | (path or {}).keys(),
-            read_only=own.read_only,
+            read_only=own.read_only - names.keys(),  # a name that answers repeat is in the path
             lazy_members=lambda: {**names, **own.members},
         )
 

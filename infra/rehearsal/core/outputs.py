@@ -65,7 +65,12 @@ def unknown(
 ) -> dict[str, Any]:
     """The outputs of what does not exist yet: the inputs, and what only its creation tells. `olds`: of what exists
     and is only changed; whatever it says beside its inputs stays as it is."""
-    shown = {key: value for key, value in inputs.items() if not key.startswith("__")}
+    # A block that the table gives has another form than the input of its name.
+    shown = {
+        key: value
+        for key, value in inputs.items()
+        if not key.startswith("__") and not (key in kind.outputs and isinstance(value, Mapping))
+    }
     if olds is not None:
         return {**olds, **shown}
     computed = set(shape.required) | set(kind.outputs)

@@ -1,1 +1,1 @@
-"""A file per module of azure-native, each with its KINDS: see `infra.rehearsal.core`, and `network.py` for one."""
+"""A file per module of pulumi-azure-native, each with its KINDS: see `infra.rehearsal.core` and `azure.arm`."""
