@@ -26,7 +26,6 @@ from infra.rehearsal.core.account import Account
 from infra.rehearsal.core.judge import Refused
 from infra.rehearsal.core.launch import ACCOUNT, IS_STRICT, STAND_INS
 
-
 GRACE_S = 60.0
 
 
