@@ -73,13 +73,22 @@ def names_in(file: Path) -> set[tuple[str, str]]:
             aliases |= {item.asname or item.name: item.name for item in node.names if is_sdk(item.name)}
         elif isinstance(node, ast.ImportFrom) and node.module and is_sdk(node.module):
             found |= {(node.module, item.name) for item in node.names}
-    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and id(node) not in inner:
-            root, _, path = ast.unparse(node).partition(".")
-            if root in aliases:
-                found.add((aliases[root], path))
+            aliases |= {item.asname or item.name: f"{node.module}.{item.name}" for item in node.names}
+    dotted = [(node, path) for node in ast.walk(tree) if isinstance(node, ast.Attribute) and (path := path_of(node))]
+    inner = {id(node.value) for node, _ in dotted}
+    for node, (root, *parts) in dotted:
+        if root in aliases and id(node) not in inner:
+            found.add((aliases[root], ".".join(parts)))
     return found
+
+
+def path_of(node: ast.expr) -> list[str]:
+    """`aws.ec2.Vpc` in its parts; none for what is more than names, as `made().arn`."""
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.Attribute) and (before := path_of(node.value)):
+        return [*before, node.attr]
+    return []
 
 
 def is_sdk(module: str) -> bool:
