@@ -47,6 +47,10 @@ def _pool(pool: Mapping[str, Any], at: str) -> Iterator[tuple[str, str]]:
         yield f"{at}scaleSetPriority", "InvalidParameter: A system pool can't be Spot"
     if not spot and pool.get("scaleSetEvictionPolicy"):
         yield f"{at}scaleSetEvictionPolicy", "InvalidParameter: of Spot pools alone"
+    if not spot and pool.get("spotMaxPrice") is not None:
+        yield f"{at}spotMaxPrice", "InvalidParameter: of Spot pools alone"
+    if pool.get("mode") == "System" and pool.get("minCount") == 0:
+        yield f"{at}minCount", "InvalidParameter: a system pool has one node at least"
     if spot and pool.get("upgradeSettings"):
         yield f"{at}upgradeSettings", "InvalidParameter: Spot pools take no max surge"
     least, most = pool.get("minCount"), pool.get("maxCount")

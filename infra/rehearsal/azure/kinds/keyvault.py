@@ -24,6 +24,17 @@ def _curve(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "properties.keyOps", "BadParameter: EC keys sign and verify alone"
 
 
+def _protection(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    given = inputs.get("properties") or {}
+    if given.get("enablePurgeProtection") is False:
+        yield (
+            "properties.enablePurgeProtection",
+            "BadRequest: enablePurgeProtection cannot be set to false; leave it out",
+        )
+    if given.get("enableSoftDelete") is False:
+        yield "properties.enableSoftDelete", "BadRequest: enableSoftDelete cannot be set to false any more"
+
+
 KINDS: tuple[Kind, ...] = (
     arm(
         VAULT,
@@ -36,7 +47,7 @@ KINDS: tuple[Kind, ...] = (
             **known["properties"], "vaultUri": f"https://{known['vaultName']}.vault.azure.net/",
             "provisioningState": "Succeeded", "hsmPoolResourceId": "", "privateEndpointConnections": [],
         }},
-        checks=(within("properties.softDeleteRetentionInDays", 7, 90, SOFT),),
+        checks=(within("properties.softDeleteRetentionInDays", 7, 90, SOFT), Rule(SOFT, _protection)),
         immutable=("properties.softDeleteRetentionInDays", "properties.tenantId"),
     ),
     arm(

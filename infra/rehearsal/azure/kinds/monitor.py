@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.rehearsal.azure.arm import arm, one_of, within
+from infra.rehearsal.azure.arm import arm, one_of, one_of_ids, within
 from infra.rehearsal.core.fit import To
 from infra.rehearsal.core.kinds import Kind, Ref, Rule
 
@@ -51,6 +51,36 @@ def _periods(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"criteria.allOf[{index}].timeAggregation", "BadRequest: Count takes no measure column"
 
 
+SECONDS = {"M": 60, "H": 3600, "D": 86_400}
+MULTIPLE = "Microsoft.Azure.Monitor.MultipleResourceMultipleMetricCriteria"
+CRITERIA = (MULTIPLE, "Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria",
+            "Microsoft.Azure.Monitor.WebtestLocationAvailabilityCriteria")  # fmt: skip
+
+
+def _span(text: Any) -> int | None:
+    """Seconds of PT5M, PT1H, P1D."""
+    if not isinstance(text, str) or text[-1:] not in SECONDS or not (digits := text[:-1].lstrip("PT")).isdigit():
+        return None
+    return int(digits) * SECONDS[text[-1]]
+
+
+def _often(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is looked at between two looks is at least what lies between them."""
+    window, every = _span(inputs.get("windowSize")), _span(inputs.get("evaluationFrequency"))
+    longest = _span(inputs.get("overrideQueryTimeRange"))
+    if window and every and window < every:
+        yield "windowSize", f"BadRequest: windowSize {inputs['windowSize']} is shorter than evaluationFrequency"
+    if longest and window and longest < window:
+        yield "overrideQueryTimeRange", "BadRequest: overrideQueryTimeRange is shorter than windowSize"
+
+
+def _several(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if (inputs.get("criteria") or {}).get("odataType") == MULTIPLE:
+        for path in ("targetResourceType", "targetResourceRegion"):
+            if inputs.get(path) is None:
+                yield path, f"BadRequest: {path} must be given with criteria of several resources"
+
+
 def _short(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if isinstance(name := inputs.get("groupShortName"), str) and not 1 <= len(name) <= 12:
         yield "groupShortName", f"GroupShortNameTooLong: {name!r}: 1 to 12 characters"
@@ -90,11 +120,17 @@ KINDS: tuple[Kind, ...] = (
         name="ruleName",
         pattern=ALERT_NAME,
         rules={"criteria.odataType": To("", by=lambda kind: {"odata.type": kind})},
-        references={"actions.actionGroupId": GROUP},
+        references={
+            "actions.actionGroupId": GROUP,
+            "scopes": one_of_ids("machinelearningservices:OnlineDeployment", "machinelearningservices:OnlineEndpoint"),
+        },
         checks=(
             one_of("windowSize", METRIC_WINDOWS, METRIC_ALERTS),
             one_of("evaluationFrequency", METRIC_FREQUENCIES, METRIC_ALERTS),
             one_of("location", ("global",), METRIC_ALERTS),
+            one_of("criteria.odataType", CRITERIA, METRIC_ALERTS),
+            Rule(METRIC_ALERTS, _several),
+            Rule(METRIC_ALERTS, _often),
             within("severity", 0, 4, METRIC_ALERTS),
         ),
         immutable=("scopes", "criteria.odataType"),
@@ -112,6 +148,7 @@ KINDS: tuple[Kind, ...] = (
             one_of("overrideQueryTimeRange", LOG_WINDOWS, LOG_ALERTS),
             within("severity", 0, 4, LOG_ALERTS),
             Rule(LOG_ALERTS, _periods, needs=("criteria",)),
+            Rule(LOG_ALERTS, _often),
         ),
         immutable=("kind",),
     ),
@@ -139,7 +176,18 @@ KINDS: tuple[Kind, ...] = (
         pattern=ALERT_NAME,
         longest=260,
         scope="resourceUri",
-        references={"workspaceId": LOGS},
+        references={
+            "workspaceId": LOGS,
+            "resourceUri": one_of_ids(
+                "storage:StorageAccount",
+                "keyvault:Vault",
+                "containerregistry:Registry",
+                "machinelearningservices:OnlineEndpoint",
+                "machinelearningservices:Workspace",
+                "containerservice:ManagedCluster",
+                "app:ManagedEnvironment",
+            ),
+        },
         checks=(Rule(DIAGNOSTICS, _destination),),
     ),
 )  # fmt: skip

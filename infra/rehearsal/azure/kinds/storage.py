@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.rehearsal.azure.arm import arm, within
-from infra.rehearsal.core.kinds import Kind, Ref, Rule
+from infra.rehearsal.core.kinds import Find, Kind, Ref, Rule
 
 ACCOUNT = "azure-native:storage:StorageAccount"
 POLICIES = "https://learn.microsoft.com/azure/storage/blobs/lifecycle-management-policy-structure"
@@ -21,6 +21,18 @@ def _key(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "encryption.keyVaultProperties",
             "InvalidValuesForRequestParameters: keyVaultProperties missing",
         )
+
+
+def _protected(inputs: Mapping[str, Any], find: Find) -> Iterator[tuple[str, str]]:
+    """An account's key lies in a vault that nobody can purge."""
+    url = ((inputs.get("encryption") or {}).get("keyVaultProperties") or {}).get("keyVaultUri")
+    for _, vault in find("azure-native:keyvault:Vault"):
+        its = vault.get("properties") or {}
+        if url and its.get("vaultUri") == url and not its.get("enablePurgeProtection"):
+            yield (
+                "encryption.keyVaultProperties.keyVaultUri",
+                f"KeyVaultPolicyNotRecoverable: The key vault {url} must have soft delete and purge protection",
+            )
 
 
 def _rules(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -62,6 +74,7 @@ KINDS: tuple[Kind, ...] = (
         },
         outputs={"primaryEndpoints": {"blob": "https://{accountName}.blob.core.windows.net/"}},
         checks=(Rule(ENCRYPTION, _key, needs=("encryption",)),),
+        meets=_protected,
         immutable=("kind", "isHnsEnabled", "encryption.requireInfrastructureEncryption"),
     ),
     arm(
