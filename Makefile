@@ -68,7 +68,9 @@ drill: install-all engine ## 200 kills: nothing may be lost
 	@$(BIN)/pytest tests/drill -m drill -s
 
 bench: install-all engine kubernetes ## timings, as ratios within one run
-	@for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@missed=0
+	for script in tests/bench/*.py; do echo "== $$script"; $(BIN)/python $$script || missed=1; done
+	exit $$missed
 
 constraints: ## compile the exact versions anew (needs uv)
 	@uv pip compile -q pyproject.toml --python-version 3.11 --all-extras --no-header --no-annotate --no-emit-index-url \
