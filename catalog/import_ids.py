@@ -47,6 +47,9 @@ AWS = {
     "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": "{modelPackageGroupName}",
 }
 
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What the engine writes where a value is not known before the update."""
+
 
 def import_id(token: str, inputs: Mapping[str, Any]) -> str | None:
     """The id of a resource that is declared with these inputs; None where a name is not known yet, or is no id."""
@@ -78,5 +81,4 @@ def _kubernetes(token: str, inputs: Mapping[str, Any]) -> str | None:
 
 
 def _is_known(value: str) -> bool:
-    """The engine stands a marker where a value is not known before the update."""
-    return bool(value) and value != "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    return bool(value) and value != UNKNOWN

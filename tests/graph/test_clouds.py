@@ -70,5 +70,5 @@ PROVIDERS = {
         "ServiceProvider",
     },
     "gcp": {"VertexDeploymentsProvider"},
-    "azure": {"TrafficProvider"},
+    "azure": {"EndpointTrafficProvider"},
 }  # fmt: skip

@@ -11,6 +11,7 @@ from infra.rehearsal.core.operations import Calls
 from infra.rehearsal.gcp.requests import BINDING, grant, named, operation
 
 ROLE = "gcp:projects/iAMCustomRole:IAMCustomRole"
+SERVICES = "https://cloud.google.com/service-usage/docs/overview"
 ROLES = "https://cloud.google.com/iam/docs/creating-custom-roles"
 
 
@@ -37,9 +38,7 @@ KINDS: tuple[Kind, ...] = (
         ),
         id="{project}/{service}",
         unique=(Unique(("service",), "googleapi: Error 409: {service} is managed twice", scope="account"),),
-        rules=(
-            named("service", r"[a-z0-9-]+\.googleapis\.com", "https://cloud.google.com/service-usage/docs/overview"),
-        ),
+        rules=(named("service", r"[a-z0-9-]+\.googleapis\.com", SERVICES),),
         immutable=frozenset({"service", "project"}),
     ),
     Kind(
@@ -59,6 +58,7 @@ KINDS: tuple[Kind, ...] = (
             ),
             "member": lambda facts: f"serviceAccount:{facts['email']}",
         },
+        rules=(named("service", r"[a-z0-9-]+\.googleapis\.com", SERVICES),),
         immutable=ALL,
     ),
     Kind(
