@@ -158,12 +158,18 @@ def test_a_stack_file_with_a_mistake_never_reaches_the_engine(tmp_path: Path) ->
     assert not bed.engine.exists()
 
 
-def test_a_cloud_without_components_is_one_line_and_leaves_the_file_alone(tmp_path: Path) -> None:
+def test_a_cloud_without_credentials_is_one_line_and_leaves_the_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     bed = Bed(tmp_path, {"skywright:cloud": "aws", "skywright:region": "eu-west-1"})
     before = bed.file.read_bytes()
     done = bed.type("up")
     assert (done.returncode, done.stderr.count("\n")) == (78, 1)
-    assert "not part of this release" in done.stderr
+    assert "credentials for aws are missing or expired" in done.stderr and "aws configure sso" in done.stderr
     assert bed.file.read_bytes() == before and not bed.engine.exists()
 
 
