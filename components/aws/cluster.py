@@ -77,7 +77,6 @@ def declare_cluster(
             endpoint_public_access=is_public,
             public_access_cidrs=list(settings.public_access_cidrs) if is_public else None,
         ),
-        deletion_protection=owner.ctx.is_production,
         tags=owner.tags(),
         opts=owner.child(depends_on=[logs], protect=owner.ctx.is_production, delete_before_replace=True),
     )
