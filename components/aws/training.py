@@ -18,6 +18,9 @@ from components.kubernetes.cluster import ClusterTraining
 from components.specs import TrainingSpec
 from ml_jobs.contract import Queue
 
+LISTED_ZONES = 3
+"""Of the contract's pools: SageMaker places a job in one of the stack's subnets, which lie in the first zones."""
+
 
 class TrainingCluster(contract.TrainingCluster):
     """What SageMaker's training jobs need (they are submitted, not declared), or an EKS cluster with its queues."""
@@ -58,11 +61,6 @@ class TrainingCluster(contract.TrainingCluster):
         zones = aws.get_availability_zones_output(state="available", opts=pulumi.InvokeOutputOptions(parent=self))
         return ClusterTraining(
             cluster_ref=identity.role_arns["training"],
-            pools=zones.names.apply(lambda zones: pools_of(spec, region, "managed", zones[: _most(spec)])),
+            pools=zones.names.apply(lambda zones: pools_of(spec, region, "managed", zones[:LISTED_ZONES])),
             queues=pulumi.Output.from_input(0).apply(lambda _: [Queue(name="default")]),
         )
-
-
-def _most(spec: TrainingSpec) -> int:
-    """SageMaker places a job in one of the stack's subnets; the first zones are theirs."""
-    return 3 if spec.pools else 0

@@ -175,7 +175,7 @@ def _own(owner: Component[Any, Any], network: GcpNetwork, storage: GcpStorage) -
         # A cluster can't be made without a pool: GKE's first one goes, ours come beside it.
         remove_default_node_pool=True,
         initial_node_count=1,
-        deletion_protection=owner.ctx.is_production,
+        deletion_protection=False,  # the provider's own switch, on by default: the engine protects what production has
         resource_labels=labels_of(owner),
         opts=after(
             owner,
