@@ -7,10 +7,10 @@ from typing import Any
 
 import pulumi
 import pulumi_aws as aws
-from catalog.cidrs import subnet_cidrs
-from catalog.zones import zone_count
 
+from catalog.cidrs import subnet_cidrs
 from catalog.errors import UserError, mistake
+from catalog.zones import zone_count
 from components import contract
 from components.aws import names
 from components.aws.firewall import declare_endpoint_group, declare_training_group, declare_ways_group
