@@ -163,7 +163,12 @@ class Component(pulumi.ComponentResource, Generic[S, O]):
         self.ctx = ctx
         self.component_name = name
         self.verify(spec, ctx)
-        facts = {"spec": spec.model_dump(mode="json"), "isProduction": ctx.is_production, "tags": dict(ctx.tags)}
+        facts = {
+            "spec": spec.model_dump(mode="json"),
+            "isProduction": ctx.is_production,
+            "region": ctx.region,
+            "tags": dict(ctx.tags),
+        }
         super().__init__(f"skywright:{self.cloud}:{self.kind}", name, facts, opts)
         self.__dict__.pop("tags", None)  # the SDK makes an attribute of every prop; ours is a method
         self.outputs = self.build(spec, **below)

@@ -1,8 +1,6 @@
-"""The policy pack, as the engine starts it. `PolicyPack` serves until the engine is done: it never returns."""
+"""The policy pack, as the engine starts it."""
 
-from pulumi_policy import PolicyPack
-
-from policies.pack import policies
+from policies.analyzer import serve
 
 if __name__ == "__main__":
-    PolicyPack("skywright", policies=policies())
+    serve()

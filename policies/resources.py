@@ -14,14 +14,26 @@ class Unknown:
         return "UNKNOWN"
 
 
+class Secret:
+    """The type of SECRET: a value that is there, and that no rule, report or log may see."""
+
+    def __repr__(self) -> str:
+        return "[secret]"
+
+
+STACK: Final = "pulumi:pulumi:Stack"
+"""The root of every stack's resources, which no rule is about."""
+
 UNKNOWN: Final = Unknown()
+SECRET: Final = Secret()
 
 
 @dataclass(frozen=True)
 class Resource:
     """`type`: the Pulumi token; `props`: plain data with the token's own keys, UNKNOWN where a value isn't known yet.
 
-    `parent` and the values of `property_dependencies` are URNs; stack rules join resources by them, never by ids.
+    Secret values are SECRET. `parent` and the values of `property_dependencies` are URNs; rules join resources by
+    them, never by ids. `options`: `protect`, `deleteBeforeReplace` and the like, as far as the reader knows them.
     """
 
     type: str
@@ -34,10 +46,10 @@ class Resource:
 
 
 class UnknownValue(Exception):
-    """A rule asked for a value that isn't known yet. `path` as in `spec.releases.first.weight_percent`."""
+    """A rule asked for a value that it can't see. `path` as in `spec.releases.first.weight_percent`."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
+    def __init__(self, path: str, why: str = "is not known before the update") -> None:
+        super().__init__(f"{path} {why}")
         self.path = path
 
 
@@ -50,7 +62,7 @@ class Malformed(Exception):
 
 
 class Props:
-    """A mapping of a resource, that knows its path and refuses to hand out what isn't known yet.
+    """A mapping of a resource, that knows its path and refuses to hand out what is secret or isn't known yet.
 
     `get` gives any value, or the default where there is none. `flag`, `number` and `mapping` raise Malformed where the
     value is absent or of another kind: a rule that can't tell must not pass.
@@ -66,11 +78,10 @@ class Props:
 
     def get(self, key: str, default: Any = None) -> Any:
         value = self._data.get(key)
-        if value is UNKNOWN:
-            raise UnknownValue(self.at(key))
-        if value is None:
-            return default
-        return _wrapped(value, self.at(key))
+        return default if value is None else _wrapped(value, self.at(key))
+
+    def is_secret(self, key: str) -> bool:
+        return self._data.get(key) is SECRET
 
     def flag(self, key: str) -> bool:
         value = self.get(key)
@@ -109,6 +120,8 @@ class Props:
 def _wrapped(value: Any, path: str) -> Any:
     if value is UNKNOWN:
         raise UnknownValue(path)
+    if value is SECRET:
+        raise UnknownValue(path, "is secret")
     if isinstance(value, Mapping):
         return Props(value, path)
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

@@ -1,4 +1,4 @@
-"""What a rule is: metadata, a predicate over a resource's properties, and its own truth table."""
+"""What a rule is: metadata, and a check of each kind of resource that it is about, with its own truth table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Any
 
-from policies.resources import Malformed, Props, Resource, UnknownValue
+from policies.graph import Graph, Node
+from policies.resources import Malformed, Resource, UnknownValue
 
 
 class Severity(str, Enum):
@@ -18,9 +19,9 @@ class Severity(str, Enum):
     CRITICAL = "critical"
 
     @property
-    def is_mandatory(self) -> bool:
-        """Whether a violation stops the update; below that it is only told."""
-        return self in (Severity.HIGH, Severity.CRITICAL)
+    def rank(self) -> int:
+        """0 for low to 3 for critical."""
+        return list(Severity).index(self)
 
 
 @dataclass(frozen=True)
@@ -52,64 +53,90 @@ class Result:
         return self.rule.severity
 
     @property
-    def is_mandatory(self) -> bool:
-        return self.severity.is_mandatory and self.status is not Status.UNKNOWN
-
-    @property
     def message(self) -> str:
         """The whole as one line."""
         return f"{self.resource.name}: {self.rule.title}: {self.detail}. {self.rule.remedy}"
 
 
-Predicate = Callable[[Props], Finding | Iterable[Finding] | None]
-Examples = Sequence[Mapping[str, Any]]
+Predicate = Callable[[Node], Finding | Iterable[Finding] | None]
+Example = Mapping[str, Any] | Sequence[Resource]
+"""One resource's properties, or, for a check that joins, a whole graph of `policies.examples`."""
 
 
-class Rule:
-    """Applies to resources whose type matches one of `types` (`*` stands for any text). Made by `@rule`."""
+class Check:
+    """A rule's predicate on the resources of some types (`*` stands for any text).
 
-    def __init__(
-        self,
-        name: str,
-        severity: Severity,
-        predicate: Predicate,
-        *,
-        types: tuple[str, ...],
-        title: str,
-        why: str,
-        remedy: str,
-    ) -> None:
-        self.name = name
-        self.severity = severity
+    `joins`: it looks at other resources too. Such a check runs once the whole stack is known.
+    """
+
+    def __init__(self, predicate: Predicate, types: tuple[str, ...], joins: bool) -> None:
         self.predicate = predicate
         self.types = types
-        self.title = title
-        self.why = why
-        self.remedy = remedy
-        self.good: Examples = ()
-        self.bad: Examples = ()
-        self.unknown: Examples = ()
+        self.joins = joins
+        self.good: Sequence[Example] = ()
+        self.bad: Sequence[Example] = ()
+        self.unknown: Sequence[Example] = ()
 
-    def examples(self, *, good: Examples, bad: Examples, unknown: Examples) -> None:
-        """Properties that pass, that violate, and that can't be judged yet. The tests run them."""
+    def examples(self, *, good: Sequence[Example], bad: Sequence[Example], unknown: Sequence[Example] = ()) -> None:
+        """What passes, what violates, and what can't be judged yet. The tests run them."""
         self.good, self.bad, self.unknown = good, bad, unknown
 
     def applies_to(self, type_token: str) -> bool:
         return any(fnmatchcase(type_token, pattern) for pattern in self.types)
 
-    def check(self, resource: Resource) -> list[Result]:
-        """The rule's word on a resource; empty when all is well or the rule isn't about it. Never raises."""
-        return list(self._check(resource)) if self.applies_to(resource.type) else []
 
-    def _check(self, resource: Resource) -> Iterator[Result]:
+class Rule:
+    """Made by `@rule` around the first check's predicate; `also` adds the next cloud's."""
+
+    def __init__(self, name: str, severity: Severity, first: Check, *, title: str, why: str, remedy: str) -> None:
+        self.name = name
+        self.severity = severity
+        self.checks = [first]
+        self.title = title
+        self.why = why
+        self.remedy = remedy
+        self.examples = first.examples
+
+    def also(self, *types: str, joins: bool = False) -> Callable[[Predicate], Check]:
+        """The same rule on other types; gives back the check, whose `examples` are set next."""
+
+        def made(predicate: Predicate) -> Check:
+            self.checks.append(Check(predicate, types, joins))
+            return self.checks[-1]
+
+        return made
+
+    @property
+    def joins(self) -> bool:
+        """Whether any check needs the whole stack."""
+        return any(check.joins for check in self.checks)
+
+    @property
+    def clouds(self) -> tuple[str, ...]:
+        """Where the rule has a meaning: packages of its types; `skywright` stands for all."""
+        return tuple(sorted({pattern.split(":", 1)[0] for check in self.checks for pattern in check.types}))
+
+    def applies_to(self, type_token: str) -> bool:
+        return any(check.applies_to(type_token) for check in self.checks)
+
+    def check(self, node: Node) -> list[Result]:
+        """The rule's word on a resource; empty when all is well or the rule isn't about it. Never raises."""
+        return [
+            result
+            for check in self.checks
+            if check.applies_to(node.resource.type)
+            for result in self._check(check, node)
+        ]
+
+    def _check(self, check: Check, node: Node) -> Iterator[Result]:
+        resource = node.resource
         try:
-            found = self.predicate(Props(resource.props))
+            found = check.predicate(node)
             for finding in [found] if isinstance(found, Finding) else found or ():
                 given = "absent" if finding.found is None else repr(finding.found)
                 yield Result(self, Status.VIOLATED, resource, finding.at, f"{finding.at} is {given}")
         except UnknownValue as error:
-            detail = f"{error.path} is not known before the update"
-            yield Result(self, Status.UNKNOWN, resource, error.path, detail)
+            yield Result(self, Status.UNKNOWN, resource, error.path, str(error))
         except Malformed as error:
             yield Result(self, Status.FAILED, resource, error.path, f"can't be told: {error}")
         except Exception as error:
@@ -117,19 +144,25 @@ class Rule:
 
 
 def rule(
-    name: str, severity: Severity, *, types: tuple[str, ...], title: str, why: str, remedy: str
+    name: str,
+    severity: Severity,
+    *,
+    types: tuple[str, ...],
+    title: str,
+    why: str,
+    remedy: str,
+    joins: bool = False,
 ) -> Callable[[Predicate], Rule]:
     """Make a predicate a rule. `title`: the rule as a sentence; `why`: what goes wrong else; `remedy`: what to do."""
 
     def made(predicate: Predicate) -> Rule:
-        return Rule(name, severity, predicate, types=types, title=title, why=why, remedy=remedy)
+        return Rule(name, severity, Check(predicate, types, joins), title=title, why=why, remedy=remedy)
 
     return made
 
 
-def review(resources: Iterable[Resource], rules: Iterable[Rule]) -> list[Result]:
+def review(graph: Graph, rules: Iterable[Rule]) -> list[Result]:
     """Every rule's word on every resource, the gravest first."""
-    order = list(reversed(Severity))
     rules = list(rules)
-    results = [result for resource in resources for each in rules for result in each.check(resource)]
-    return sorted(results, key=lambda item: (order.index(item.severity), item.rule.name, item.resource.name, item.at))
+    results = [result for node in graph for each in rules for result in each.check(node)]
+    return sorted(results, key=lambda item: (-item.severity.rank, item.rule.name, item.resource.name, item.at))

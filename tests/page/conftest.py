@@ -23,8 +23,9 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "PATIENCE_S", 15)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Closed with this folder's last test: while it is open, the main thread can run no event loop of another."""
     path = chromium.find()
     if path is None:
         pytest.fail(f"no Chromium was found. {chromium.REMEDY}")

@@ -1,0 +1,1 @@
+"""One model of a review, and its faces."""
