@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
-import yaml  # type: ignore[import-untyped]
+import yaml
 from filelock import FileLock
 
 from catalog.errors import UserError
