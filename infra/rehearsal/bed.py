@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from infra.engine import environment
 from infra.engine.run import Engine
 from infra.rehearsal.azure import ml_server
@@ -62,7 +64,9 @@ class Bed:
         self.engine = _Engine(self.project, self.stack, environ=self.environ)
 
     def begin(self) -> None:
-        """The stack with a stand-in value for each secret that the user's has."""
+        """The stack with a stand-in value for each secret that the user's has, beside what the user brings."""
+        for id in brought(self.settings.own):
+            self.account.bring("*", id)
         self.engine.ensure_stack()
         for key in self._secrets:
             self.engine.set_secret(key, "rehearsed-secret-value")
@@ -108,6 +112,17 @@ class _Engine(Engine):
         passphrase = project_dir / ".skywright" / environment.PASSPHRASE
         super().__init__(project_dir, stack, backend_url=own, passphrase_file=passphrase, is_offline=True)
         self._environ = dict(environ)
+
+
+def brought(settings: Any, *, is_existing: bool = False) -> Iterator[str]:
+    """The names and ids that stand in the sections `existing` of a cloud's settings."""
+    if isinstance(settings, BaseModel):
+        for key in type(settings).model_fields:
+            yield from brought(getattr(settings, key), is_existing=is_existing or key == "existing")
+    elif is_existing and isinstance(settings, str):
+        yield settings
+    elif is_existing and isinstance(settings, tuple):
+        yield from settings
 
 
 def _without_credentials(environ: Mapping[str, str]) -> dict[str, str]:

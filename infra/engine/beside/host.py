@@ -79,7 +79,7 @@ def serve(engine: str) -> NoReturn:
     nursery = Nursery(parent)
     end_with_parent(parent)
 
-    import grpc  # type: ignore[import-untyped]
+    import grpc
     from google.protobuf import empty_pb2, json_format
     from pulumi.runtime.proto import language_pb2 as messages
     from pulumi.runtime.proto import language_pb2_grpc as services
