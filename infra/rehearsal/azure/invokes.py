@@ -44,10 +44,14 @@ def _credentials(asked: Asked) -> Answer:
     user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "kubelogin",
                      "args": ["get-token", "--environment", "AzurePublicCloud", "--login", "devicecode"],
                      "provideClusterInfo": False}}  # fmt: skip
+    cluster = {
+        "server": f"https://{name}.privatelink.azmk8s.io:443",
+        "certificate-authority-data": "Y2VydGlmaWNhdGU=",
+    }
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": name, "cluster": {"server": f"https://{name}.privatelink.azmk8s.io:443"}}],
+        "clusters": [{"name": name, "cluster": cluster}],
         "users": [{"name": name, "user": user}],
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
         "current-context": name,

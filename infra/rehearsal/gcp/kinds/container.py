@@ -75,7 +75,12 @@ KINDS: tuple[Kind, ...] = (
             ),
         ),
         id="projects/{project}/locations/{location}/clusters/{name}",
-        outputs={"endpoint": "172.16.255.242", "masterVersion": "1.33.4-gke.1000000", "selfLink": "{id}"},
+        outputs={
+            "endpoint": "172.16.255.242",
+            "masterAuth": {"clusterCaCertificate": "Y2VydGlmaWNhdGU="},
+            "masterVersion": "1.33.4-gke.1000000",
+            "selfLink": "{id}",
+        },
         references={
             "network": Ref(NETWORK, by=("selfLink", "name"), holds=True),
             "subnetwork": Ref(SUBNETWORK, by=("selfLink", "name"), holds=True),
