@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from policies.graph import Node
 from policies.resources import UNKNOWN, Malformed, Props
 from policies.rule import Finding, Severity, rule
 from policies.rules.gcp_grants import BINDINGS, MEMBERS, role_of
@@ -89,8 +90,8 @@ _access_entry.examples(
 )
 
 
-@no_cluster_admin.also(*MEMBERS, *BINDINGS)
-def _gke(grant: Props) -> Finding | None:
+@no_cluster_admin.also(*MEMBERS, *BINDINGS, joins=True)
+def _gke(grant: Node) -> Finding | None:
     """https://cloud.google.com/iam/docs/roles-permissions/container"""
     role = role_of(grant)
     return Finding(at="role", found=role) if role == "roles/container.admin" else None
@@ -103,8 +104,8 @@ _gke.examples(
 )
 
 
-@no_cluster_admin.also("azure-native:authorization:RoleAssignment")
-def _aks(assignment: Props) -> Finding | None:
+@no_cluster_admin.also("azure-native:authorization:RoleAssignment", joins=True)
+def _aks(assignment: Node) -> Finding | None:
     role = role_id(assignment)
     return Finding(at="roleDefinitionId", found=AZURE_ADMINS[role]) if role in AZURE_ADMINS else None
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from policies.resources import Malformed, Props
-from policies.rules.optional import text, texts
+from policies.graph import Node
+from policies.resources import Malformed, Props, UnknownValue
+from policies.rules.optional import is_given, text, texts
 
 MEMBERS = ("gcp:*IAMMember", "gcp:*IamMember")
 BINDINGS = ("gcp:*IAMBinding", "gcp:*IamBinding")
@@ -19,19 +20,33 @@ WIDE = ("gcp:projects/", "gcp:folder/", "gcp:organizations/")
 """Types that grant on everything below a project or more."""
 
 
-def role_of(grant: Props) -> str:
-    """Of a member or a binding."""
-    role = text(grant, "role")
+ACCOUNTS = ("gcp:serviceaccount/account:Account", "gcp:projects/serviceIdentity:ServiceIdentity")
+CUSTOM_ROLES = ("gcp:projects/iAMCustomRole:IAMCustomRole", "gcp:organizations/iAMCustomRole:IAMCustomRole")
+
+
+def role_of(grant: Node) -> str | None:
+    """Of a member or a binding; None for a custom role of the stack, which is judged by what it permits itself."""
+    try:
+        role = text(grant, "role")
+    except UnknownValue:
+        if grant.referred("role", *CUSTOM_ROLES):
+            return None
+        raise
     if not role:
         raise Malformed(grant.at("role"), role, "a role")
     return role
 
 
-def members_of(grant: Props) -> list[tuple[str, str]]:
-    """Where each member stands, and who it is."""
-    if grant.get("members") is not None:
+def members_of(grant: Node) -> list[tuple[str, str]]:
+    """Where each member stands, and who it is. An account of the stack is left out: it is one, whatever its name."""
+    if is_given(grant, "members"):
         return [(f"{grant.at('members')}[{index}]", name) for index, name in enumerate(texts(grant, "members"))]
-    member = text(grant, "member")
+    try:
+        member = text(grant, "member")
+    except UnknownValue:
+        if grant.referred("member", *ACCOUNTS):
+            return []
+        raise
     if not member:
         raise Malformed(grant.at("member"), member, "a member")
     return [(grant.at("member"), member)]

@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Iterator
 
+from policies.examples import Ref, declared
 from policies.graph import Node
 from policies.resources import UNKNOWN, Props
 from policies.rule import Finding, Severity, rule
 from policies.rules.aws_documents import AT_RESOURCES, Statement, statements
-from policies.rules.gcp_grants import BINDINGS, MEMBERS, POLICIES, WIDE, bindings_of, role_of
+from policies.rules.gcp_grants import BINDINGS, CUSTOM_ROLES, MEMBERS, POLICIES, WIDE, bindings_of, role_of
 from policies.rules.optional import records, text, texts
 
 UNSCOPED = frozenset({
@@ -216,31 +217,30 @@ def _is_broad(role: str, type_token: str) -> bool:
     return role in PRIMITIVE or (is_wide and (role in IMPERSONATES or bool(ADMINISTERS.fullmatch(role))))
 
 
-@no_wildcard_actions.also(*(f"gcp:projects/{name}" for name in ("iAMMember:IAMMember", "iAMBinding:IAMBinding")))
-def _on_project(grant: Props) -> Finding | None:
+@no_wildcard_actions.also(*MEMBERS, *BINDINGS, joins=True)
+def _google_role(grant: Node) -> Finding | None:
     role = role_of(grant)
-    return Finding(at="role", found=role) if _is_broad(role, "gcp:projects/") else None
+    return Finding(at="role", found=role) if role and _is_broad(role, grant.resource.type) else None
 
 
-_on_project.examples(
-    good=[{"role": "roles/logging.logWriter"}, {"role": "projects/p/roles/custom"}],
-    bad=[{"role": "roles/editor"}, {"role": "roles/storage.admin"}, {"role": "roles/iam.serviceAccountTokenCreator"}],
-    unknown=[{"role": UNKNOWN}],
-)
+_ON_PROJECT, _ON_BUCKET = "gcp:projects/iAMMember:IAMMember", "gcp:storage/bucketIAMMember:BucketIAMMember"
 
-
-@no_wildcard_actions.also(*MEMBERS, *BINDINGS)
-def _elsewhere(grant: Node) -> Finding | None:
-    if grant.is_of("gcp:projects/*"):
-        return None
-    role = role_of(grant)
-    return Finding(at="role", found=role) if _is_broad(role, grant.resource.type) else None
-
-
-_elsewhere.examples(
-    good=[{"role": "roles/storage.objectViewer"}, {"role": "roles/iam.serviceAccountUser"}],
-    bad=[{"role": "roles/owner"}],
-    unknown=[{"role": UNKNOWN}],
+_google_role.examples(
+    good=[
+        [declared(_ON_PROJECT, "a", role="roles/logging.logWriter")],
+        [declared(_ON_BUCKET, "a", role="roles/storage.admin")],
+        [
+            declared("gcp:projects/iAMCustomRole:IAMCustomRole", "own", permissions=[]),
+            declared(_ON_PROJECT, "a", role=Ref("own")),
+        ],
+    ],
+    bad=[
+        [declared(_ON_PROJECT, "a", role="roles/storage.admin")],
+        [declared(_ON_PROJECT, "a", role="roles/iam.serviceAccountTokenCreator")],
+        [declared("gcp:folder/iAMBinding:IAMBinding", "a", role="roles/editor")],
+        [declared(_ON_BUCKET, "a", role="roles/owner")],
+    ],
+    unknown=[[declared(_ON_PROJECT, "a", role=UNKNOWN)], [declared(_ON_PROJECT, "a", role=Ref("elsewhere"))]],
 )
 
 
@@ -258,7 +258,7 @@ _whole_policy.examples(
 )
 
 
-@no_wildcard_actions.also("gcp:projects/iAMCustomRole:IAMCustomRole", "gcp:organizations/iAMCustomRole:IAMCustomRole")
+@no_wildcard_actions.also(*CUSTOM_ROLES)
 def _custom_role(role: Props) -> Iterator[Finding]:
     for index, permission in enumerate(texts(role, "permissions")):
         if "*" in permission or permission.endswith(".setIamPolicy"):

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from policies.examples import Ref, declared
 from policies.graph import Node
 from policies.resources import UNKNOWN, Malformed, Props
 from policies.rule import Finding, Severity, rule
@@ -163,15 +164,21 @@ _function_url.examples(
 )
 
 
-@no_wildcard_principals.also(*MEMBERS, *BINDINGS)
-def _member(grant: Props) -> Iterator[Finding]:
+@no_wildcard_principals.also(*MEMBERS, *BINDINGS, joins=True)
+def _member(grant: Node) -> Iterator[Finding]:
     yield from (Finding(at=path, found=name) for path, name in members_of(grant) if name in EVERYBODY)
 
 
+_ON_BUCKET = "gcp:storage/bucketIAMMember:BucketIAMMember"
+
 _member.examples(
-    good=[{"member": "serviceAccount:a@p.iam.gserviceaccount.com"}, {"members": ["user:a@example.com"]}],
+    good=[
+        {"member": "serviceAccount:a@p.iam.gserviceaccount.com"},
+        {"members": ["user:a@example.com"]},
+        [declared("gcp:serviceaccount/account:Account", "own"), declared(_ON_BUCKET, "a", member=Ref("own"))],
+    ],
     bad=[{"member": "allUsers"}, {"members": ["user:a@example.com", "allAuthenticatedUsers"]}],
-    unknown=[{"member": UNKNOWN}, {"members": [UNKNOWN]}],
+    unknown=[{"member": UNKNOWN}, {"members": [UNKNOWN]}, {"members": UNKNOWN}],
 )
 
 

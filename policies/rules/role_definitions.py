@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from policies.resources import UNKNOWN, Malformed, Props
+from policies.examples import Ref, declared
+from policies.graph import Node
+from policies.resources import UNKNOWN, Malformed, Props, UnknownValue
 from policies.rule import Finding
 from policies.rules import permissions
 from policies.rules.optional import records, text, texts
@@ -22,16 +24,24 @@ HANDS_OUT = ("bind", "escalate", "impersonate")
 """https://kubernetes.io/docs/concepts/security/rbac-good-practices/#privilege-escalation-risks"""
 
 
-def role_id(assignment: Props) -> str:
-    """The GUID of the role that an assignment gives."""
-    name = text(assignment, "roleDefinitionId")
+DEFINITION = "azure-native:authorization:RoleDefinition"
+
+
+def role_id(assignment: Node) -> str:
+    """The GUID of the role that an assignment gives; none for a role of the stack, which is judged by itself."""
+    try:
+        name = text(assignment, "roleDefinitionId")
+    except UnknownValue:
+        if assignment.referred("roleDefinitionId", DEFINITION):
+            return ""
+        raise
     if not name:
         raise Malformed(assignment.at("roleDefinitionId"), name, "a role definition's id")
     return name.rpartition("/")[2].lower()
 
 
-@permissions.no_wildcard_actions.also("azure-native:authorization:RoleAssignment")
-def _assigned(assignment: Props) -> Finding | None:
+@permissions.no_wildcard_actions.also("azure-native:authorization:RoleAssignment", joins=True)
+def _assigned(assignment: Node) -> Finding | None:
     role = role_id(assignment)
     if role in GRANTING:
         return Finding(at="roleDefinitionId", found=GRANTING[role])
@@ -48,6 +58,10 @@ _assigned.examples(
         {"roleDefinitionId": f"{_ROLES}/7f951dda-4ed3-4680-a7ca-43fe172d538d", "scope": "/subscriptions/s"},
         {"roleDefinitionId": f"{_ROLES}/{CONTRIBUTOR}", "scope": f"{_GROUP}/providers/Microsoft.Search/services/x"},
         {"roleDefinitionId": f"{_ROLES}/7f951dda-4ed3-4680-a7ca-43fe172d538d", "scope": UNKNOWN},
+        [
+            declared(DEFINITION, "own", permissions=[]),
+            declared("azure-native:authorization:RoleAssignment", "a", roleDefinitionId=Ref("own")),
+        ],
     ],
     bad=[
         {"roleDefinitionId": f"{_ROLES}/{next(iter(GRANTING)).upper()}", "scope": UNKNOWN},
@@ -62,7 +76,7 @@ _assigned.examples(
 )
 
 
-@permissions.no_wildcard_actions.also("azure-native:authorization:RoleDefinition")
+@permissions.no_wildcard_actions.also(DEFINITION)
 def _defined(definition: Props) -> Iterator[Finding]:
     for permission in records(definition, "permissions"):
         for key in ("actions", "dataActions"):
