@@ -95,7 +95,7 @@ def carry_out(engine: Engine, path: Path, on_line: Lines | None = None) -> Outco
     wanted = {_name(entry): str(entry["id"]) for entry in plan.entries}
     frame = [step.urn for step in engine.preview().steps if step.op == "create" and _is_frame(step)]
     if frame:
-        engine.up(on_line, args=[word for urn in dict.fromkeys(frame) for word in ("--target", urn)])
+        engine.frame(list(dict.fromkeys(frame)), on_line)
     fresh = make(engine, {name: id for name, id in wanted.items() if name in _declared(engine)})
     kept = [entry for entry in fresh.content["resources"] if entry.get("component") or _name(entry) in wanted]
     with tempfile.TemporaryDirectory(prefix="skywright-") as folder:

@@ -53,6 +53,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         self.stack = os.environ.get("PULUMI_STACK", "")
         self.config: dict[str, str] = _config_of(os.environ.get("PULUMI_CONFIG", ""))
         self.declared: dict[str, Resource] = {}
+        self.left_out: set[str] = set()
         self.mistake: UserError | None = None
         try:
             names = [item.name for item in self.rules]
@@ -89,6 +90,9 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         return messages.AnalyzerStackConfigureResponse()
 
     def Analyze(self, request: Any, context: Any) -> Any:
+        if not request.properties.fields and request.type != STACK:
+            self.left_out.add(request.urn)  # by --target: the engine asks about it without its inputs
+            return messages.AnalyzeResponse()
         resource = _resource(request)
         self.declared[resource.urn] = resource
         if self.mistake and resource.type == STACK:
@@ -98,7 +102,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
         graph = Graph(
-            [self._whole(item) for item in request.resources if item.type != STACK],
+            [self._whole(it) for it in request.resources if it.type != STACK and it.urn not in self.left_out],
             parameters=self.demands.parameters_of(self.environment),
         )
         answer = self._answer(review(graph, (item for item in self.rules if item.joins)))

@@ -125,6 +125,12 @@ class Engine:
         self.settle()
         return self._run("up", on_line, ["--yes", *self._pack(), *args])
 
+    def frame(self, urns: Sequence[str], on_line: Lines | None = None) -> Outcome:
+        """Put components and providers alone into the state. They are no cloud's: there is nothing yet to review."""
+        self.ensure_stack()
+        self.recover()
+        return self._run("up", on_line, ["--yes", *(word for urn in urns for word in ("--target", urn))])
+
     def refresh(self, on_line: Lines | None = None, *, args: Sequence[str] = ()) -> Outcome:
         self._need_stack()
         self.recover()

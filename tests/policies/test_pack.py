@@ -188,3 +188,8 @@ def test_loading_the_rules_loads_none_of_the_platform() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ))
     assert json.loads(out.stdout) == []
+
+
+def test_what_a_targeted_update_leaves_out_is_not_judged(analyzer: Any) -> None:
+    """The engine asks about it without its inputs."""
+    assert analyze(analyzer, "skywright:aws:ModelEndpoint", {}) == []
