@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from policies.examples import Ref, declared
 from policies.graph import Node
@@ -77,7 +78,7 @@ def _named_as_target(bucket: Node) -> bool:
     )
 
 
-def _bucket(**default: object) -> list[Resource]:
+def _bucket(**default: Any) -> list[Resource]:
     return [
         declared("aws:kms/key:Key", "key"),
         declared(BUCKETS[0], "data", bucket=UNKNOWN),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from policies.examples import Ref, declared
 from policies.graph import Node
@@ -39,16 +40,16 @@ def _not_encrypted(security: Props, storage: Props) -> Finding | None:
 
 
 _SET = {"managedDisk": {"diskEncryptionSet": {"id": UNKNOWN}}}
-_GOOD: list[dict[str, object]] = [
+_GOOD: list[dict[str, Any]] = [
     {"securityProfile": {"encryptionAtHost": True}},
     {"storageProfile": {"osDisk": _SET, "dataDisks": [_SET, {"managedDisk": {"id": UNKNOWN}}]}},
 ]
-_BAD: list[dict[str, object]] = [
+_BAD: list[dict[str, Any]] = [
     {},
     {"securityProfile": {"encryptionAtHost": False}},
     {"storageProfile": {"osDisk": _SET, "dataDisks": [{"lun": 0}]}},
 ]
-_UNKNOWN: list[dict[str, object]] = [
+_UNKNOWN: list[dict[str, Any]] = [
     {"securityProfile": {"encryptionAtHost": UNKNOWN}, "storageProfile": {"osDisk": {}}},
     {"storageProfile": UNKNOWN},
 ]
@@ -91,7 +92,7 @@ def aks_pool_disks(pool: Node) -> Finding | None:
     return Finding(at="enableEncryptionAtHost", found=pool.get("enableEncryptionAtHost"))
 
 
-def _pool(cluster: dict[str, object], **props: object) -> list[Resource]:
+def _pool(cluster: dict[str, Any], **props: Any) -> list[Resource]:
     return [declared(AKS, "aks", **cluster), declared(AKS_POOL, "pool", resourceName=Ref("aks"), **props)]
 
 
@@ -112,7 +113,7 @@ def gke_disks(cluster: Node) -> Finding | None:
     return lacks_key(cluster, mapping(cluster, "nodeConfig"), "bootDiskKmsKey")
 
 
-def _gke(**props: object) -> list[Resource]:
+def _gke(**props: Any) -> list[Resource]:
     return [declared("gcp:kms/cryptoKey:CryptoKey", "key"), declared("gcp:container/cluster:Cluster", "gke", **props)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from policies.examples import Ref, declared
 from policies.graph import Node
@@ -50,7 +51,7 @@ def _takes_a_key(variant: Props) -> bool:
     return len(parts) < 3 or parts[1] not in LOCAL_DISK_FAMILIES
 
 
-def _configuration(machine: object = "ml.m5.large", **props: object) -> list[Resource]:
+def _configuration(machine: object = "ml.m5.large", **props: Any) -> list[Resource]:
     variants = [{"instanceType": machine}]
     return [
         declared("aws:kms/key:Key", "key"),
@@ -101,7 +102,7 @@ def logs_encrypted(group: Node) -> Finding | None:
     return lacks_key(group, group, "kmsKeyId")
 
 
-def _group(**props: object) -> list[Resource]:
+def _group(**props: Any) -> list[Resource]:
     return [declared("aws:kms/key:Key", "key"), declared("aws:cloudwatch/logGroup:LogGroup", "logs", **props)]
 
 
@@ -175,11 +176,11 @@ def cluster_secrets_encrypted(cluster: Node) -> Finding | None:
     return lacks_key(cluster, mapping(encryption, "provider"), "keyArn")
 
 
-def _eks(**props: object) -> list[Resource]:
+def _eks(**props: Any) -> list[Resource]:
     return [declared("aws:kms/key:Key", "key"), declared("aws:eks/cluster:Cluster", "eks", **props)]
 
 
-def _secrets_under(key: object, *kinds: str) -> dict[str, object]:
+def _secrets_under(key: object, *kinds: str) -> dict[str, Any]:
     return {"resources": list(kinds), "provider": {"keyArn": key}}
 
 
@@ -259,7 +260,7 @@ def vault_keys_rotate(key: Props) -> Finding | None:
     return Finding(at=policy.at("lifetimeActions"), found=kinds or None)
 
 
-def _vault_key(*kinds: object, **properties: object) -> dict[str, object]:
+def _vault_key(*kinds: object, **properties: Any) -> dict[str, Any]:
     actions = [{"action": {"type": kind}, "trigger": {"timeAfterCreate": "P1Y"}} for kind in kinds]
     return {"properties": {"kty": "RSA", "rotationPolicy": {"lifetimeActions": actions}, **properties}}
 

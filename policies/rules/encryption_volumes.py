@@ -7,6 +7,7 @@ keys, so that the rule asks there for a key of one's own, or on Azure for the ho
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from policies.examples import Ref, declared
 from policies.graph import Node
@@ -46,7 +47,7 @@ def _is_account_encrypting(node: Node) -> bool:
 _ON, _OFF = declared(BY_DEFAULT, "default", enabled=True), declared(BY_DEFAULT, "default", enabled=False)
 
 
-def _volume(**props: object) -> Resource:
+def _volume(**props: Any) -> Resource:
     return declared("aws:ebs/volume:Volume", "disk", **props)
 
 
@@ -66,7 +67,7 @@ def machine_disks(machine: Node) -> Iterator[Finding]:
             yield finding
 
 
-def _machine(**props: object) -> Resource:
+def _machine(**props: Any) -> Resource:
     return declared("aws:ec2/instance:Instance", "machine", **props)
 
 
@@ -149,7 +150,7 @@ def classes_encrypt(storage_class: Props) -> Finding | None:
     return None if is_encrypted else Finding(at=parameters.at(key), found=value)
 
 
-def _class(provisioner: object, **parameters: object) -> dict[str, object]:
+def _class(provisioner: object, **parameters: Any) -> dict[str, Any]:
     return {"provisioner": provisioner, "parameters": parameters}
 
 
@@ -178,7 +179,7 @@ def instance_disks(instance: Node) -> Iterator[Finding]:
             yield finding
 
 
-def _instance(**props: object) -> list[Resource]:
+def _instance(**props: Any) -> list[Resource]:
     return [declared("gcp:kms/cryptoKey:CryptoKey", "key"), declared("gcp:compute/instance:Instance", "it", **props)]
 
 

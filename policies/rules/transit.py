@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from policies.examples import Ref, declared
 from policies.graph import Node
@@ -57,7 +58,7 @@ def _is_plain_http(operator: str, key: str, values: tuple[str, ...]) -> bool:
     return operator in ("Bool", "BoolIfExists") and key.casefold() == "aws:securetransport" and is_false
 
 
-def _document(**changes: object) -> str:
+def _document(**changes: Any) -> str:
     statement = {
         "Effect": "Deny",
         "Principal": {"AWS": "*"},
@@ -68,7 +69,7 @@ def _document(**changes: object) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{**statement, **changes}]})
 
 
-def _bucket(policy: object, **props: object) -> list[Resource]:
+def _bucket(policy: object, **props: Any) -> list[Resource]:
     bucket = declared(BUCKETS[0], "data", bucket=UNKNOWN, **props)
     return [bucket, declared(POLICIES[0], "policy", bucket=Ref("data"), policy=policy)]
 
@@ -151,7 +152,7 @@ def _demands_encryption(operator: str, key: str, values: tuple[str, ...]) -> boo
     return operator == "Bool" and key.casefold() == "sagemaker:intercontainertrafficencryption" and is_true
 
 
-def _starts(action: str, **condition: str) -> dict[str, object]:
+def _starts(action: str, **condition: str) -> dict[str, Any]:
     conditions = {
         operator: {"sagemaker:InterContainerTrafficEncryption": value} for operator, value in condition.items()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from policies.examples import Ref, declared
 from policies.graph import Node
@@ -75,7 +76,7 @@ def gateways(gateway: Props) -> Iterator[Finding]:
             yield Finding(at=listener.at("protocol"), found=protocol)
 
 
-def _listeners(*protocols: object) -> dict[str, object]:
+def _listeners(*protocols: object) -> dict[str, Any]:
     return {"spec": {"listeners": [{"protocol": protocol, "port": 8443} for protocol in protocols]}}
 
 
@@ -123,7 +124,7 @@ def http_proxies(proxy: Node) -> Finding | None:
     return Finding(at="urlMap", found="answers over plain HTTP")
 
 
-def _http(**url_map: object) -> list[Resource]:
+def _http(**url_map: Any) -> list[Resource]:
     proxy = declared("gcp:compute/targetHttpProxy:TargetHttpProxy", "proxy", urlMap=Ref("map"))
     return [declared(URL_MAPS[0], "map", **url_map), proxy]
 
