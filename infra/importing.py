@@ -96,7 +96,8 @@ def carry_out(engine: Engine, path: Path, on_line: Lines | None = None) -> Outco
     frame = [step.urn for step in engine.preview().steps if step.op == "create" and _is_frame(step)]
     if frame:
         engine.frame(list(dict.fromkeys(frame)), on_line)
-    fresh = make(engine, {name: id for name, id in wanted.items() if name in _declared(engine)})
+    declared = {step.name for step in engine.preview().steps if step.op == "create"}
+    fresh = make(engine, {name: id for name, id in wanted.items() if name in declared})
     kept = [entry for entry in fresh.content["resources"] if entry.get("component") or _name(entry) in wanted]
     with tempfile.TemporaryDirectory(prefix="skywright-") as folder:
         file = Path(folder) / "import.json"
@@ -111,7 +112,3 @@ def _name(entry: Mapping[str, Any]) -> str:
 def _is_frame(step: Step) -> bool:
     is_known = UNKNOWN not in json.dumps(step.inputs, default=str)
     return step.type.startswith("skywright:") or (step.type.startswith("pulumi:providers:") and is_known)
-
-
-def _declared(engine: Engine) -> set[str]:
-    return {step.name for step in engine.preview().steps if step.op == "create"}

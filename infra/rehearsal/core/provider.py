@@ -9,6 +9,7 @@ from typing import Any
 
 from pulumi.provider.experimental import provider as api
 
+from catalog.import_ids import import_id
 from infra.rehearsal.core import evidence, outputs, standing
 from infra.rehearsal.core.account import Account, Object
 from infra.rehearsal.core.autoname import named
@@ -96,11 +97,16 @@ class StandIn(api.Provider):
 
     async def read(self, request: api.ReadRequest) -> api.ReadResponse:
         self._known.add((_type(request), request.resource_id))
-        held = self.account.get(_type(request), request.resource_id)
+        held = self.account.get(_type(request), request.resource_id) or self._imported(request)
         if held is None:
             return api.ReadResponse("", {}, {})
         secrets = secret_keys(request.inputs) | self._row(_type(request)).secrets
         return api.ReadResponse(held.id, wire(_told(held.outputs), secrets), wire(held.inputs, secrets))
+
+    def _imported(self, request: api.ReadRequest) -> Object | None:
+        """What an import names by another form than the id that it has from then on."""
+        held = self.account.objects(_type(request))
+        return next((it for it in held if import_id(it.token, it.outputs) == request.resource_id), None)
 
     async def update(self, request: api.UpdateRequest) -> api.UpdateResponse:
         token, urn = _type(request), request.urn
