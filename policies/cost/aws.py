@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from catalog import prices
 from policies.cost.item import Item
 from policies.cost.model import HOURS, Line
 from policies.cost.pools import pool_hours
@@ -110,19 +111,27 @@ def cluster(item: Item) -> Iterator[Line]:
     is_extended = item.at("upgradePolicy.supportType") == "EXTENDED"
     yield item.hours("control plane", "eks", "control_plane", kind="compute",
                      note="a version in extended support costs six times that" if is_extended else "")  # fmt: skip
-    if item.count("enabledClusterLogTypes"):
+    if item.count("enabledClusterLogTypes") and not _has_log_group(item):
         yield item.charge(
             "control plane logs", "cloudwatch", "log_ingest_standard", item.use(LOGGED), kind="operations"
         )
+
+
+def _has_log_group(item: Item) -> bool:
+    """Whether the logs' own group is declared: it is priced there."""
+    groups = item.node.graph.of("aws:cloudwatch/logGroup:LogGroup")
+    return any(str(group.resource.props.get("name")).startswith("/aws/eks/") for group in groups)
 
 
 @pricer("aws:eks/nodeGroup:NodeGroup")
 def node_group(item: Item) -> Iterator[Line]:
     """Its wanted size all month; the high end is its largest."""
     wanted, most = item.number("scalingConfig.desiredSize"), item.number("scalingConfig.maxSize")
-    types = item.node.get("instanceTypes") or ["t3.medium"]
+    types = [str(name) for name in item.node.get("instanceTypes") or ["t3.medium"]]
     is_spot = item.text("capacityType", "ON_DEMAND") == "SPOT"
-    yield item.machines("node hours", str(types[0]), wanted, most=most, is_spot=is_spot)
+    name = next((name for name in types if _usd(item, name, is_spot) is not None), types[0])
+    note = "" if name == types[0] else f"the catalogue has no price of {types[0]}, its first choice"
+    yield item.machines("node hours", name, wanted, most=most, is_spot=is_spot, note=note)
     templates = item.node.referred("launchTemplate", "aws:ec2/launchTemplate:LaunchTemplate")
     mappings = templates[0].get("blockDeviceMappings") if templates else None
     device = mappings[0].get("ebs") if mappings else None
@@ -148,15 +157,13 @@ def karpenter_pool(item: Item) -> Iterator[Line]:
 
 
 def _cheapest(item: Item, types: list[str], is_spot: bool) -> str:
-    """What Karpenter takes of several."""
-    from catalog import prices
+    """What Karpenter takes of several, as far as their prices are known."""
+    return min(types, key=lambda name: usd if (usd := _usd(item, name, is_spot)) is not None else float("inf"))
 
-    def price(name: str) -> float:
-        found = prices.instance("aws", name, item.region)
-        asked = (found.spot_likely if is_spot else found.on_demand) if found else None
-        return float("inf") if asked is None else asked
 
-    return min(types, key=price)
+def _usd(item: Item, machine: str, is_spot: bool) -> float | None:
+    found = prices.instance("aws", machine, item.region)
+    return None if found is None else found.spot_likely if is_spot else found.on_demand
 
 
 @pricer("aws:sagemaker/endpointConfiguration:EndpointConfiguration")

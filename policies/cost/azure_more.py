@@ -70,7 +70,7 @@ def workspace(item: Item) -> Iterator[Line]:
 @pricer("azure-native:monitor:MetricAlert")
 def metric_alert(item: Item) -> Iterator[Line]:
     """Alarms lie in no region: priced in the one of what they watch."""
-    item.region = item.text("targetResourceRegion", item.region) or item.region
+    item.region = item.text("targetResourceRegion", item.home)
     criteria = max(len(item.at("criteria.allOf", [])), 1)
     series = item.use(SERIES)
     yield item.charge("time series watched", "monitor", "metric_alert", series, kind="operations", count=criteria)
@@ -86,7 +86,7 @@ def query_alert(item: Item) -> Iterator[Line]:
 
 @pricer("azure-native:monitor:ActionGroup")
 def action_group(item: Item) -> Iterator[Line]:
-    item.region = item.region if item.region.lower() != "global" else ""
+    item.region = item.home  # it lies in none itself
     if item.count("emailReceivers"):
         yield item.charge("mails", "monitor", "action_email", item.use(MAILS), kind="operations")
 

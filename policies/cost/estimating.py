@@ -37,7 +37,7 @@ def estimate(resources: Iterable[Resource], *, region: str | None, usage: Usage 
         assumptions += item.assumptions
         for name in {item.name, item.part}:
             asked.setdefault(name, set()).update(item.asked)
-    _check(given, asked)
+    assumptions += _check(usage or Usage(), asked)
     for name in given.keys() - asked.keys():
         hint = did_you_mean(name, list(asked))
         assumptions.append(
@@ -67,7 +67,7 @@ def _item(node: Node, cloud: str, region: str | None, given: Mapping[str, Mappin
     if package == "skywright":
         package = node.resource.type.split(":")[1]
     of_cloud = _CLOUDS.get(package, "gcp" if node.is_of("pulumi-python:dynamic/gcp:*") else cloud)
-    return Item(node, of_cloud, _region(node, of_cloud) or region, given)
+    return Item(node, of_cloud, region, _region(node, of_cloud), given)
 
 
 def _region(node: Node, cloud: str) -> str | None:
@@ -89,12 +89,15 @@ def _cloud_of(graph: Graph) -> str:
     return str(counts.most_common(1)[0][0]) if counts else "kubernetes"
 
 
-def _check(given: Mapping[str, Mapping[str, Decimal]], asked: Mapping[str, set[str]]) -> None:
-    for name, keys in given.items():
-        allowed = asked.get(name)
-        for key in keys if allowed is not None else ():
-            if key not in (allowed or ()):
-                raise refused(name, key, dict.fromkeys(allowed or ()))
+def _check(usage: Usage, asked: Mapping[str, set[str]]) -> Iterator[str]:
+    """Usage of a declared resource that its prices don't ask for: refused, or told where usage is lenient."""
+    for name, keys in usage.given.items():
+        if (allowed := asked.get(name)) is None:
+            continue
+        for key in keys.keys() - allowed:
+            if usage.is_strict:
+                raise refused(name, key, dict.fromkeys(allowed))
+            yield f"usage.{name}.{key} is not asked for there; it counts for nothing"
 
 
 def _short(kind: str) -> str:

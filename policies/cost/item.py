@@ -29,12 +29,15 @@ STAND_INS: Mapping[tuple[str, str], Mapping[str, str]] = {
 
 
 class Item:
-    """`region` is the resource's own where it names one. `used` collects the usage keys that were asked for."""
+    """`region`: the resource's own where it names one, else `home`, the stack's. `asked`: its usage keys."""
 
-    def __init__(self, node: Node, cloud: str, region: str | None, usage: Mapping[str, Mapping[str, Decimal]]) -> None:
+    def __init__(
+        self, node: Node, cloud: str, home: str | None, region: str | None, usage: Mapping[str, Mapping[str, Decimal]]
+    ) -> None:
         self.node = node
         self.cloud = cloud
-        self.region = region or ""
+        self.home = home or ""
+        self.region = region or self.home
         self.usage = usage
         self.assumptions: list[str] = []
         self.asked: set[str] = set()

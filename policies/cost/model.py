@@ -67,10 +67,11 @@ class Estimate:
         return tuple(line for line in self.lines if line.monthly_usd is None)
 
     def by(self, key: Callable[[Line], str]) -> dict[str, Decimal]:
-        """Known USD by `key` of a line, the largest first."""
+        """Known USD by `key` of a line, the largest first. What has no known line at all isn't there."""
         sums: dict[str, Decimal] = {}
         for line in self.lines:
-            sums[key(line)] = sums.get(key(line), ZERO) + (line.monthly_usd or ZERO)
+            if line.monthly_usd is not None:
+                sums[key(line)] = sums.get(key(line), ZERO) + line.monthly_usd
         return dict(sorted(sums.items(), key=lambda item: -item[1]))
 
     def as_dict(self) -> dict[str, Any]:

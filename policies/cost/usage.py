@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -35,6 +35,11 @@ class Usage:
     """{resource name: {key: number}}. A component's name (`training`, `storage`) speaks for each resource below it."""
 
     given: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
+    is_strict: bool = True
+
+    def lenient(self) -> Usage:
+        """Keys that a resource's prices don't ask for count for nothing, and are told: usage made for another cloud."""
+        return replace(self, is_strict=False)
 
     @classmethod
     def from_dict(cls, data: Any) -> Usage:

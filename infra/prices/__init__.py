@@ -1,0 +1,1 @@
+"""Renewing the price catalogue from what the clouds publish."""
