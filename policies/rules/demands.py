@@ -133,9 +133,15 @@ def beside(node: Node, types: Sequence[str], key: str) -> list[Node]:
 
 
 @functools.lru_cache(maxsize=64)
+def all_of(graph: Graph, *types: str) -> tuple[Node, ...]:
+    """The graph's resources of these types, looked for once."""
+    return tuple(graph.of(*types))
+
+
+@functools.lru_cache(maxsize=64)
 def _by_text(graph: Graph, types: tuple[str, ...], key: str) -> dict[str, list[Node]]:
     found: dict[str, list[Node]] = {}
-    for node in graph.of(*types):
+    for node in all_of(graph, *types):
         if isinstance(value := node.resource.props.get(key), str):
             found.setdefault(value, []).append(node)
     return found

@@ -9,7 +9,7 @@ from policies.examples import Ref, declared
 from policies.graph import Node
 from policies.resources import UNKNOWN, Props, Resource
 from policies.rule import Finding, Severity, rule
-from policies.rules.demands import beside, lacks_key, needs, needs_key
+from policies.rules.demands import all_of, beside, lacks_key, needs, needs_key
 from policies.rules.optional import mapping, records, text
 
 BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
@@ -65,17 +65,13 @@ def _receives_access_logs(bucket: Node) -> bool:
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
     """
+    # A delivery waits for the target's policy, and may be made of its outputs.
     policies = bucket.referrers("aws:s3/bucketPolicy:BucketPolicy", by="bucket")
-    return any(
-        logging for target in (bucket, *policies) for logging in target.referrers(*LOGGINGS, by="targetBucket")
-    ) or bool(_named_as_target(bucket))
-
-
-def _named_as_target(bucket: Node) -> bool:
+    if any(target.referrers(*LOGGINGS, by="targetBucket") for target in (bucket, *policies)):
+        return True
     name = bucket.resource.props.get("bucket")
-    return isinstance(name, str) and any(
-        logging.resource.props.get("targetBucket") == name for logging in bucket.graph.of(*LOGGINGS)
-    )
+    targets = (logging.resource.props.get("targetBucket") for logging in all_of(bucket.graph, *LOGGINGS))
+    return isinstance(name, str) and name in targets
 
 
 def _bucket(**default: Any) -> list[Resource]:

@@ -13,7 +13,7 @@ from policies.examples import Ref, declared
 from policies.graph import Node
 from policies.resources import UNKNOWN, Props, Resource
 from policies.rule import Finding, Severity, rule
-from policies.rules.demands import lacks_key, needs, needs_key
+from policies.rules.demands import all_of, lacks_key, needs, needs_key
 from policies.rules.optional import flag, is_given, mapping, records, text
 
 BY_DEFAULT = "aws:ebs/encryptionByDefault:EncryptionByDefault"
@@ -41,7 +41,7 @@ def _not_encrypted(node: Node, disk: Props) -> Finding | None:
 
 def _is_account_encrypting(node: Node) -> bool:
     """Whether the stack has turned on EBS's encryption by default. The resource without `enabled` does."""
-    return any(flag(each, "enabled") is not False for each in node.graph.of(BY_DEFAULT))
+    return any(flag(each, "enabled") is not False for each in all_of(node.graph, BY_DEFAULT))
 
 
 _ON, _OFF = declared(BY_DEFAULT, "default", enabled=True), declared(BY_DEFAULT, "default", enabled=False)

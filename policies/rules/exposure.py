@@ -9,7 +9,7 @@ from policies.examples import Ref, declared
 from policies.graph import Node
 from policies.resources import UNKNOWN, Props, Resource
 from policies.rule import Finding, Severity, rule
-from policies.rules.demands import beside, needs
+from policies.rules.demands import all_of, beside, needs
 from policies.rules.gcp_grants import bindings_of, members_of
 from policies.rules.optional import flag, mapping, records, text
 
@@ -30,7 +30,7 @@ SWITCHES = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restric
 )
 def storage_not_public(bucket: Node) -> Iterator[Finding]:
     # The account's block covers every bucket, whatever the bucket's own says.
-    if any(not list(_open_switches(block)) for block in bucket.graph.of(ACCOUNT_BLOCK)):
+    if any(not list(_open_switches(block)) for block in all_of(bucket.graph, ACCOUNT_BLOCK)):
         return
     blocks = beside(bucket, BLOCKS, "bucket")
     if not blocks:

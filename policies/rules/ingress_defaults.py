@@ -38,7 +38,7 @@ default_group_closed.examples(
 
 @default_group_closed.also(GROUP)
 def default_groups(group: Props) -> Iterator[Finding]:
-    """A rule that isn't written here is taken away: https://www.pulumi.com/registry/packages/aws/api-docs/ec2/"""
+    """A rule that isn't written here is taken away: https://www.pulumi.com/registry/packages/aws/api-docs/ec2/defaultsecuritygroup/"""
     for key in ("ingress", "egress"):
         if rules := records(group, key):
             yield Finding(at=group.at(key), found=f"{len(rules)} rules")
