@@ -35,16 +35,18 @@ __all__ = [
 ]
 
 COUNTERS: tuple[Counter, ...] = (
-    aws_compute.vcpus, aws_sagemaker.training, aws_sagemaker.endpoints, aws_counted.counted,
+    aws_compute.vcpus, aws_sagemaker.endpoints, aws_counted.counted,
     gcp_compute.machines_of_clusters, gcp_vertex.training, gcp_vertex.endpoints, gcp_counted.counted,
     azure_compute.machines_of_clusters, azure_ml.training, azure_ml.endpoints, azure_counted.counted,
 )  # fmt: skip
 
 
-def demand(resources: Iterable[Resource], *, region: str | None) -> tuple[Demand, ...]:
+def demand(resources: Iterable[Resource], *, region: str | None, keeps_warm_pools: bool = False) -> tuple[Demand, ...]:
     """What the resources need of each quota when all of them have grown as far as they may. Needs nothing but them.
 
+    `keeps_warm_pools`: whether SageMaker's on-demand instances wait for their next job, which no resource declares.
     Never raises for a resource that can't be read: that is a demand that isn't known, with the reason.
     """
     graph = Graph(resources)
-    return together([found for counter in COUNTERS for found in counter(graph, region)])
+    found = list(aws_sagemaker.training(graph, region, keeps_warm_pools=keeps_warm_pools))
+    return together([*found, *(each for counter in COUNTERS for each in counter(graph, region))])

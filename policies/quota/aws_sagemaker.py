@@ -24,13 +24,13 @@ TWO_FLEETS = "while an update goes on, the old and the new fleet stand side by s
 FALLS_BACK = "a job that gives up waiting for spot needs its instances of the on-demand quota, which isn't counted"
 
 
-def training(graph: Graph, region: str | None) -> Iterator[Demand]:
+def training(graph: Graph, region: str | None, *, keeps_warm_pools: bool = False) -> Iterator[Demand]:
     """Jobs are submitted, not declared: every pool full at once, and a job that takes all of its pool."""
 
     def pools(node: Node) -> Iterator[Demand]:
         if runtime_of(node) == "managed":
             for pool in pools_of(node, "aws", region):
-                yield from _pool(pool)
+                yield from _pool(pool, keeps_warm_pools)
 
     yield from guarded(graph.of(TRAINING), pools, "aws", "sagemaker", "training instances")
 
@@ -51,13 +51,15 @@ def endpoints(graph: Graph, region: str | None) -> Iterator[Demand]:
         yield from guarded(graph.of(SERVING), neutral, "aws", "sagemaker", "endpoint instances")
 
 
-def _pool(pool: Pool) -> Iterator[Demand]:
+def _pool(pool: Pool, is_kept_warm: bool) -> Iterator[Demand]:
     use = "spot training job" if pool.is_spot else "training job"
     if not pool.machines:
         yield unknown("aws", "sagemaker", f"{use} instances", pool.resource, pool.note, unit="instances")
     else:
         note = FALLS_BACK if pool.is_spot else ""
         yield _instances(f"{pool.machines[0].name} for {use} usage", pool.count, pool.resource, note=note)
+        if is_kept_warm and not pool.is_spot:
+            yield _instances(f"{pool.machines[0].name} for training warm pool usage", pool.count, pool.resource)
     yield _instances(f"Number of instances across all {use}s", pool.count, pool.resource)
     yield _instances(
         f"Maximum number of instances per {use}", pool.count, pool.resource, combine=Combine.MAX,
