@@ -82,6 +82,7 @@ def _diagnosed(*logs: Any) -> list[Resource]:
 
 
 _EACH = [{"category": f"Storage{what}", "enabled": True} for what in ("Read", "Write", "Delete")]
+_NAMED = [declared(S3[0], "logs", bucket="logs"), declared(LOGGING[0], "l", bucket="other", targetBucket="logs")]
 _FLOWS = [declared(ACCOUNT, "account"), declared(FLOW_LOG, "flows", storageId=Ref("account"))]
 
 
@@ -120,6 +121,7 @@ def _made(name: str, severity: Severity, title: str, *, of_sensitive: bool) -> R
             [here, *_s3()],
             [here, *_s3(UNKNOWN, "skywright-data")],
             [here, *_TARGET],
+            [here, *_NAMED],
             [elsewhere, declared(S3[0], "data")],
         ],
         bad=[[here, declared(S3[0], "data")], [here, *_s3(of="other")], [here, *_s3(None)]],

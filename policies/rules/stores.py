@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from policies.graph import Node
+import functools
+
+from policies.graph import Graph, Node
 from policies.rules.demands import beside
 
 S3 = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
@@ -32,10 +34,24 @@ def beside_account(account: Node, kind: str) -> list[Node]:
 def receives_logs(bucket: Node) -> bool:
     """Whether access logs of other buckets are delivered to it: named itself, or by what stands at it."""
     if bucket.is_of(*S3):
-        joined = (node for logging in bucket.graph.of(*LOGGING) for node in logging.referred("targetBucket"))
-        is_named = bool(beside(bucket, LOGGING, "targetBucket"))
-        return is_named or any(node is bucket or bucket in node.referred("bucket") for node in joined)
+        named = (bucket, *bucket.referrers(by="bucket"))
+        return any(it.referrers(*LOGGING, by="targetBucket") for it in named) or bool(_delivered(bucket))
     return bool(bucket.referrers(GCS, by="logging"))
+
+
+def _delivered(bucket: Node) -> list[Node]:
+    """Settings that name it in plain text."""
+    name = bucket.resource.props.get("bucket")
+    return _by_target(bucket.graph).get(name, []) if isinstance(name, str) else []
+
+
+@functools.lru_cache(maxsize=4)
+def _by_target(graph: Graph) -> dict[str, list[Node]]:
+    found: dict[str, list[Node]] = {}
+    for node in graph.of(*LOGGING):
+        if isinstance(target := node.resource.props.get("targetBucket"), str):
+            found.setdefault(target, []).append(node)
+    return found
 
 
 def holds_flow_logs_alone(account: Node) -> bool:
