@@ -151,13 +151,15 @@ _endpoint.examples(
 
 
 @local_auth_off.also("azure-native:containerservice:ManagedCluster")
-def _aks(cluster: Props) -> Finding | None:
-    return _off(cluster, "disableLocalAccounts")
+def _aks(cluster: Props) -> list[Finding]:
+    is_open = flag(cluster, "enableRBAC") is False
+    found = [_off(cluster, "disableLocalAccounts"), Finding(at="enableRBAC", found=False) if is_open else None]
+    return [item for item in found if item]
 
 
 _aks.examples(
     good=[{"disableLocalAccounts": True}],
-    bad=[{}, {"disableLocalAccounts": False}],
+    bad=[{}, {"disableLocalAccounts": False}, {"disableLocalAccounts": True, "enableRBAC": False}],
     unknown=[{"disableLocalAccounts": UNKNOWN}],
 )
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from policies.resources import UNKNOWN, Props
 from policies.rule import Finding, Severity, rule
-from policies.rules.optional import flag, mapping, text
+from policies.rules.optional import flag, mapping, number, text
+
+MAX_HOPS = 1
+"""One hop further is a pod on the node."""
 
 
 @rule(
@@ -20,16 +25,18 @@ from policies.rules.optional import flag, mapping, text
     why="By the old way one forged request of a web page or a job is enough to carry off the credentials of the node.",
     remedy="Require session tokens: metadataOptions.httpTokens required; on GKE workloadMetadataConfig GKE_METADATA.",
 )
-def metadata_v2(template: Props) -> Finding | None:
+def metadata_v2(template: Props) -> Iterator[Finding]:
     """What is absent is decided by the image and the account."""
-    return _requires_tokens(mapping(template, "metadataOptions"))
+    yield from _lax(mapping(template, "metadataOptions"))
 
 
-def _requires_tokens(options: Props) -> Finding | None:
+def _lax(options: Props) -> Iterator[Finding]:
     if text(options, "httpEndpoint") == "disabled":
-        return None
-    tokens = text(options, "httpTokens")
-    return None if tokens == "required" else Finding(at=options.at("httpTokens"), found=tokens)
+        return
+    if (tokens := text(options, "httpTokens")) != "required":
+        yield Finding(at=options.at("httpTokens"), found=tokens)
+    if (hops := number(options, "httpPutResponseHopLimit")) is not None and hops > MAX_HOPS:
+        yield Finding(at=options.at("httpPutResponseHopLimit"), found=hops)
 
 
 metadata_v2.examples(
@@ -37,7 +44,12 @@ metadata_v2.examples(
         {"metadataOptions": {"httpTokens": "required"}},
         {"metadataOptions": {"httpEndpoint": "disabled"}},
     ],
-    bad=[{}, {"metadataOptions": {"httpEndpoint": "enabled"}}, {"metadataOptions": {"httpTokens": "optional"}}],
+    bad=[
+        {},
+        {"metadataOptions": {"httpEndpoint": "enabled"}},
+        {"metadataOptions": {"httpTokens": "optional"}},
+        {"metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 2}},
+    ],
     unknown=[{"metadataOptions": UNKNOWN}, {"metadataOptions": {"httpTokens": UNKNOWN}}],
 )
 
@@ -57,10 +69,14 @@ _notebook.examples(
 
 
 @metadata_v2.also("kubernetes:karpenter.k8s.aws/*:EC2NodeClass")
-def _node_class(node_class: Props) -> Finding | None:
-    """Karpenter itself requires tokens where nothing is said. https://karpenter.sh/docs/concepts/nodeclasses/"""
+def _node_class(node_class: Props) -> Iterator[Finding]:
+    """Karpenter itself requires tokens, one hop away, where nothing is said.
+
+    https://karpenter.sh/docs/concepts/nodeclasses/#specmetadataoptions
+    """
     options = mapping(node_class, "spec", "metadataOptions")
-    return _requires_tokens(options) if options.get("httpTokens") is not None else None
+    if any(options.get(key) is not None for key in ("httpTokens", "httpPutResponseHopLimit")):
+        yield from _lax(options)
 
 
 _node_class.examples(

@@ -131,3 +131,26 @@ def _notebook(notebook: Props) -> Finding | None:
 _notebook.examples(
     good=[{"rootAccess": "Disabled"}], bad=[{}, {"rootAccess": "Enabled"}], unknown=[{"rootAccess": UNKNOWN}]
 )
+
+
+@rule(
+    "containers-read-only",
+    Severity.LOW,
+    types=WORKLOADS,
+    title="A container can't write to its own image",
+    why="Whoever breaks in writes tools beside the code, and code over it; both are gone only with the pod.",
+    remedy="Set securityContext.readOnlyRootFilesystem to true; mount a volume where it must write.",
+)
+def containers_read_only(workload: Node) -> Iterator[Finding]:
+    for pod in pods_of(workload):
+        for container in pod.containers:
+            security = mapping(container, "securityContext")
+            if (value := flag(security, "readOnlyRootFilesystem")) is not True:
+                yield Finding(at=security.at("readOnlyRootFilesystem"), found=value)
+
+
+containers_read_only.examples(
+    good=[_pod({"securityContext": {"readOnlyRootFilesystem": True}})],
+    bad=[_pod(), _pod({"securityContext": {"readOnlyRootFilesystem": False}})],
+    unknown=[_pod({"securityContext": {"readOnlyRootFilesystem": UNKNOWN}}), {"spec": UNKNOWN}],
+)
