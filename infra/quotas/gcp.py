@@ -141,8 +141,8 @@ def _value(info: Mapping[str, Any], region: str, family: str) -> Limit | None:
     if best is None:
         return None
     try:
-        return _limit(float((best[1].get("details") or {}).get("value")))
-    except (TypeError, ValueError):
+        return _limit(float((best[1].get("details") or {})["value"]))
+    except (KeyError, TypeError, ValueError):
         return Limit(None, NO_VALUE)
 
 

@@ -56,8 +56,8 @@ def test_the_most_particular_value_of_a_family_in_the_region_holds(service: Serv
         "quotaId": name, "metric": "compute.googleapis.com/gpus_per_gpu_family", "dimensionsInfos": [
             {"details": {"value": "1"}, "applicableLocations": [REGION, "us-central1"]},
             {"dimensions": {"region": REGION}, "details": {"value": "2"}},
-            {"dimensions": {"region": REGION, "gpu_family": "NVIDIA_H100"}, "details": {"value": "16"}},
             {"dimensions": {"region": REGION, "gpu_family": "NVIDIA_H200"}, "details": {"value": "99"}},
+            {"dimensions": {"region": REGION, "gpu_family": "NVIDIA_H100"}, "details": {"value": "16"}},
             {"dimensions": {"region": "us-central1", "gpu_family": "NVIDIA_H100"}, "details": {"value": "77"}},
         ]}]})  # fmt: skip
     assert read(service, H100) == {H100.key: Limit(16)}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog.instances import kinds_in
-from policies.quota import Demand, check, demand, together
+from policies.quota import Combine, Demand, Limit, check, demand, together
 from policies.quota.azure_ml import with_reserve
 from policies.resources import SECRET, UNKNOWN, Resource
 
@@ -57,10 +57,11 @@ def test_a_pool_twice_as_large_needs_twice_as_much_of_what_it_draws_on(made: tup
 @settings(max_examples=150, deadline=None)
 def test_needs_add_up(one: tuple[str, str, dict[str, Any]], other: tuple[str, str, dict[str, Any]]) -> None:
     first, second = cluster(*one[:2], "one", a=one[2]), cluster(*other[:2], "two", b=other[2])
-    apart = [item for each, of in ((first, one), (second, other)) for item in demand([each], region=REGIONS[of[0]])]
-    if one[0] == other[0]:
-        assert needs(demand([first, second], region=REGIONS[one[0]])) == needs(together(apart))
-    assert needs(together(apart)) == needs(together(apart[::-1]))
+    parts = [demand([each], region=REGIONS[of[0]]) for each, of in ((first, one), (second, other))]
+    both = demand([first, second], region=REGIONS[one[0]]) if one[0] == other[0] else together([*parts[0], *parts[1]])
+    combine = {item.key: sum if item.combine is Combine.SUM else max for part in parts for item in part}
+    given = [needs(part) for part in parts]
+    assert needs(both) == {key: how(part[key] for part in given if key in part) for key, how in combine.items()}
 
 
 @pytest.mark.parametrize(("instances", "counted"), [(1, 2), (4, 5), (5, 6), (10, 12), (20, 24), (50, 60)])
@@ -125,15 +126,44 @@ def test_what_is_partly_known_is_at_least_that() -> None:
     assert (line.needed, line.is_at_least, line.status.value, line.headroom) == (4, True, "unknown", None)
 
 
-def test_a_zone_with_two_nat_gateways_is_what_counts() -> None:
-    subnets = [Resource("aws:ec2/subnet:Subnet", f"s{n}", {"availabilityZone": zone}, urn=f"s{n}")
-               for n, zone in enumerate(("a", "a", "b"))]  # fmt: skip
-    nats = [
-        Resource(
-            "aws:ec2/natGateway:NatGateway", f"n{n}", {}, urn=f"n{n}", property_dependencies={"subnetId": [f"s{n}"]}
+@pytest.mark.parametrize(
+    ("zones", "needed", "by"),
+    [
+        (("a", "a", "b"), 2, ("n0", "n1")),
+        (("a", "b", "c"), 1, ("n0", "n1", "n2")),
+        ((UNKNOWN, UNKNOWN, UNKNOWN), 3, ("n0", "n1", "n2")),  # as if all lay in one
+        (("a", "b", UNKNOWN), 2, ("n0", "n2", "n1")),
+    ],
+)
+def test_the_zone_with_the_most_nat_gateways_is_what_counts(
+    zones: tuple[Any, ...], needed: int, by: tuple[str, ...]
+) -> None:
+    made = [
+        item
+        for n, zone in enumerate(zones)
+        for item in (
+            Resource("aws:ec2/subnet:Subnet", f"s{n}", {"availabilityZone": zone}, urn=f"s{n}"),
+            Resource("aws:ec2/natGateway:NatGateway", f"n{n}", {}, urn=f"n{n}",
+                     property_dependencies={"subnetId": [f"s{n}"]}),
         )
-        for n in range(3)
-    ]
-    found = {item.name: item for item in demand([*subnets, *nats], region="us-east-1")}
+    ]  # fmt: skip
+    found = {item.name: item for item in demand(made, region="us-east-1")}
     nat = found["NAT gateways per Availability Zone"]
-    assert nat.needed == 2 and nat.resources == ("n0", "n1")
+    assert (nat.needed, nat.resources) == (needed, by) and bool(nat.note) == (UNKNOWN in zones)
+
+
+@pytest.mark.parametrize(
+    ("kind", "spot", "standard"),
+    [
+        ("A100-80", "PREEMPTIBLE_NVIDIA_A100_80GB_GPUS", "NVIDIA_A100_80GB_GPUS"),
+        ("H200", "PREEMPTIBLE_NVIDIA_H200_GPUS", "GPUS_PER_GPU_FAMILY"),
+    ],
+)
+def test_a_preemptible_quota_of_0_is_neither_enough_nor_short(kind: str, spot: str, standard: str) -> None:
+    pool = {"accelerator": {"kind": kind, "count": 8}, "is_spot": True, "max_count": 4}
+    found = demand([cluster("gcp", "kubernetes", a=pool)], region=REGIONS["gcp"])
+    lines = {line.name: line for line in check(found, {item.key: Limit(0) for item in found})}
+    for name, instead in ((spot, standard), ("PREEMPTIBLE_CPUS", "CPU")):
+        assert (lines[name].status.value, lines[name].headroom) == ("unknown", -lines[name].needed)  # type: ignore[operator]
+        assert instead in lines[name].note
+    assert lines["GPUs (all regions)"].status.value == "short"

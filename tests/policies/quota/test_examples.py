@@ -42,7 +42,6 @@ NEEDS: Mapping[str, Mapping[str, float]] = {
         "vpc/VPCs per Region": 1,
         "vpc/Subnets per VPC": 6,
         "vpc/Route tables per VPC": 5,  # one public, three private, the network's own
-        "vpc/NAT gateways per Availability Zone": 3,  # zones unknown: as if in one
         "vpc/VPC security groups per Region": 3,
     },
     "aws-cluster": {
