@@ -218,7 +218,7 @@ class _Swap:
             endpoint["accelerator"] = {"kind": kind, "count": count}
 
     def _nearest(self, kind: str, count: int, purpose: instances.Purpose) -> tuple[str, int]:
-        """The same where it is to be had; else the nearest in memory per machine, of kinds that have as much on a device."""
+        """The same where it is to be had; else the nearest in memory per machine, of kinds with as much on a device."""
         section = self.own.training if purpose == "training" else self.own.endpoint
         runtime = "kubernetes" if section.runtime == "kubernetes" or self.own.cloud == "kubernetes" else "managed"
         known = instances.kinds_in(self.cloud, self.region, runtime, purpose)  # type: ignore[arg-type]

@@ -62,9 +62,9 @@ def newest(name: str) -> date | None:
     for line in rows(name):
         if text := line.cells["source_date"]:
             try:
-                day = date.fromisoformat(text if len(text) > len("YYYY-MM") else f"{text}-01")
+                day = date.fromisoformat(f"{text}-01-01"[: len("YYYY-MM-DD")])
             except ValueError:
-                raise damaged(name, line.number, f"source_date is {text!r}; allowed: YYYY-MM-DD or YYYY-MM") from None
+                raise damaged(name, line.number, f"source_date is {text!r}; allowed: YYYY-MM-DD, YYYY-MM or YYYY") from None
             found = day if found is None else max(found, day)
     return found
 
