@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent import futures
+from decimal import Decimal
 from typing import Any
 
 import grpc
@@ -22,14 +23,16 @@ from pulumi.runtime.proto import analyzer_pb2 as messages
 from pulumi.runtime.proto import analyzer_pb2_grpc, plugin_pb2
 
 from catalog.errors import UserError
-from policies import enforcement
+from policies import cost, enforcement
+from policies.cost import caps
 from policies.enforcement import Level
 from policies.graph import Graph
-from policies.judging import EXEMPTIONS, Verdict, expired, judge
+from policies.judging import Verdict, expired, judge
 from policies.readers.values import properties
 from policies.resources import STACK, Resource
-from policies.rule import Rule, Severity, review
+from policies.rule import Result, Rule, Severity, Status, review
 from policies.rules import all_rules
+from policies.whole import COST, STACK_RULES, cost_results
 
 PACK, VERSION = "skywright", "0.1.0"
 MESSAGE_BYTES = 400 * 1024 * 1024
@@ -56,8 +59,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         self.left_out: set[str] = set()
         self.mistake: UserError | None = None
         try:
-            names = [item.name for item in self.rules]
-            self.demands = enforcement.load(known=[*names, EXEMPTIONS.name, CONFIGURATION])
+            self.demands = enforcement.load(known=[item.name for item in (*self.rules, *STACK_RULES)])
         except UserError as error:
             self.mistake, self.demands = error, enforcement.Enforcement(version=1)
 
@@ -70,7 +72,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 
     def GetAnalyzerInfo(self, request: Any, context: Any) -> Any:
         info = messages.AnalyzerInfo(name=PACK, displayName="Skywright", version=VERSION, supportsConfig=False)
-        for item in self.rules:
+        for item in (*self.rules, *STACK_RULES):
             info.policies.add(
                 name=item.name,
                 displayName=item.title,
@@ -105,7 +107,8 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
             [self._whole(it) for it in request.resources if it.type != STACK and it.urn not in self.left_out],
             parameters=self.demands.parameters_of(self.environment),
         )
-        answer = self._answer(review(graph, (item for item in self.rules if item.joins)))
+        results = review(graph, (item for item in self.rules if item.joins))
+        answer = self._answer([*results, *self._costs(graph)])
         told = expired(self.demands, stack=self.stack, environment=self.environment, today=self.today)
         answer.diagnostics.extend(self._diagnostic(item) for item in told)
         return answer
@@ -115,6 +118,20 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 
     def Cancel(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
+
+    def _costs(self, graph: Graph) -> Iterator[Result]:
+        """The month's cap. What a change adds is the command's to say: the state before it is not handed over here."""
+        try:
+            settings = json.loads(self.config.get("skywright:review", "{}"))
+            if (cap := settings.get("max_monthly_usd")) is None:
+                return
+            usage = cost.Usage.from_dict(json.loads(self.config.get("skywright:usage", "{}")))
+            region = self.config.get("skywright:region")
+            made = cost.estimate([node.resource for node in graph], region=region, usage=usage)
+            yield from cost_results(self.stack, caps.check(made, None, caps.Caps(max_monthly_usd=Decimal(str(cap)))))
+        except (UserError, ValueError, ArithmeticError, AttributeError, TypeError) as error:
+            root = Resource(STACK, self.stack, {})
+            yield Result(COST, Status.FAILED, root, "cost", f"can't be told: {type(error).__name__}: {error}")
 
     def _whole(self, message: Any) -> Resource:
         """With what was declared: the engine hands the outputs over here, which a rule about inputs doesn't know."""

@@ -64,7 +64,8 @@ def newest(name: str) -> date | None:
             try:
                 day = date.fromisoformat(f"{text}-01-01"[: len("YYYY-MM-DD")])
             except ValueError:
-                raise damaged(name, line.number, f"source_date is {text!r}; allowed: YYYY-MM-DD, YYYY-MM or YYYY") from None
+                why = f"source_date is {text!r}; allowed: YYYY-MM-DD, YYYY-MM or YYYY"
+                raise damaged(name, line.number, why) from None
             found = day if found is None else max(found, day)
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from catalog.errors import UserError
 from components.aws import names
 from components.aws.iam import allow, of_account
 from components.aws.logs import declare_log_group
@@ -57,6 +58,11 @@ def declare_cluster(
     name = owner.ctx.name(names.CLUSTER)
     role = _role(owner, "cluster", "eks.amazonaws.com", network, "The control plane", CONTROL_PLANE_POLICIES)
     logs = declare_log_group(owner, "cluster", f"/aws/eks/{name}/cluster", network.logs_key_arn)
+    if is_public and not settings.public_access_cidrs:
+        raise UserError(
+            "skywright:network.is_api_public is true, but nobody is named who may reach the API server",
+            "Set skywright:aws.kubernetes.public_access_cidrs.",
+        )
     cluster = aws.eks.Cluster(
         owner.child_name("cluster"),
         name=name,

@@ -48,8 +48,14 @@ def submit(account: str, region: str, prefix: str, training_role_arn: str) -> li
     jobs = f"arn:aws:sagemaker:{region}:{account}:training-job/{prefix}-*"
     return [
         allow(
+            "StartJobs",
+            ["sagemaker:CreateTrainingJob"],
+            jobs,
+            when={"Bool": {"sagemaker:InterContainerTrafficEncryption": "true"}},
+        ),
+        allow(
             "Jobs",
-            ["sagemaker:AddTags", "sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:ListTags",
+            ["sagemaker:AddTags", "sagemaker:DescribeTrainingJob", "sagemaker:ListTags",
              "sagemaker:StopTrainingJob", "sagemaker:UpdateTrainingJob"],
             jobs,
         ),

@@ -21,7 +21,7 @@ from components.azure.outputs import AzureNetwork, AzureRegistry, AzureStorage
 from components.azure.provider import azure_settings
 from components.contract import Component, Context
 from components.kubernetes.cluster import Cluster
-from components.kubernetes.settings import KubernetesSettings
+from components.kubernetes.settings import PlatformSettings
 
 STORAGE_CLASS = "managed-csi"
 SYSTEM_SIZE, SYSTEM_MAX = "Standard_D4ds_v5", 5
@@ -80,10 +80,9 @@ def declare_cluster(
     return Made(cluster, name, ref, issuer, needed, bool(brought))
 
 
-def platform_settings(ctx: Context) -> KubernetesSettings:
+def platform_settings(ctx: Context) -> PlatformSettings:
     """What the platform on the cluster is told."""
-    own = azure_settings(ctx).kubernetes
-    return KubernetesSettings(operators=own.operators, capture_url=own.capture_url)
+    return azure_settings(ctx).kubernetes.platform
 
 
 def kubeconfig_of(encoded: str) -> str:
@@ -245,6 +244,7 @@ def _system_pool(
         os_disk_type="Ephemeral",
         os_disk_size_gb=128,
         max_pods=110,
+        enable_encryption_at_host=True,
         enable_node_public_ip=False,
         node_labels={"skywright.dev/pool": "system"},
         tags=owner.tags(),

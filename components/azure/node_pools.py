@@ -51,6 +51,7 @@ def declare_node_pools(
             os_disk_type="Managed",
             os_disk_size_gb=256 if pool.accelerator else 128,
             max_pods=110,
+            enable_encryption_at_host=True,
             enable_node_public_ip=False,
             # NVIDIA's operator installs the driver.
             gpu_profile=aks.GPUProfileArgs(driver="None") if pool.accelerator else None,

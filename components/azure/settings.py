@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.kubernetes.settings import OperatorsSettings, Url
+from components.kubernetes.settings import PlatformSettings
 from components.specs import Spec
 
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -83,8 +83,7 @@ class AzureKubernetes(Spec):
     public_access_cidrs: tuple[Ipv4Range, ...] = Field(
         (), description="who reaches the API server where network.is_api_public; needed there"
     )
-    operators: OperatorsSettings = OperatorsSettings()
-    capture_url: Url | None = Field(None, description="where captured requests and answers are sent, as CloudEvents")
+    platform: PlatformSettings = Field(PlatformSettings(), description="what is put onto the cluster")
 
 
 class AzureSettings(Spec):

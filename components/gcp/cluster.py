@@ -73,8 +73,7 @@ def declare_cluster(owner: Component[Any, Any], *, network: GcpNetwork, storage:
 
 def platform_settings(ctx: Context) -> PlatformSettings:
     """What the platform on the cluster is told."""
-    own = gcp_settings(ctx).kubernetes
-    return PlatformSettings(operators=own.operators, capture_url=own.capture_url)
+    return gcp_settings(ctx).kubernetes.platform
 
 
 def kubeconfig_of(name: str, endpoint: str, authority: str) -> str:
@@ -149,6 +148,7 @@ def _own(owner: Component[Any, Any], network: GcpNetwork, storage: GcpStorage) -
             )
         ),
         datapath_provider="ADVANCED_DATAPATH",
+        in_transit_encryption_config="IN_TRANSIT_ENCRYPTION_INTER_NODE_TRANSPARENT",
         enable_shielded_nodes=True,
         workload_identity_config=gcp.container.ClusterWorkloadIdentityConfigArgs(
             workload_pool=network.project_id.apply(lambda project: f"{project}.svc.id.goog")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.kubernetes.settings import OperatorsSettings
+from components.kubernetes.settings import PlatformSettings
 from components.specs import Spec
 
 Member = Annotated[str, Field(pattern=r"^(user|group|serviceAccount):[^@\s]+@[^@\s]+\.[^@\s]+$")]
@@ -54,10 +54,7 @@ class GcpKubernetes(Spec):
     authorized_networks: tuple[Ipv4Cidr, ...] = Field(
         (), max_length=50, description="who else reaches the API server; its address is private unless is_api_public"
     )
-    operators: OperatorsSettings = OperatorsSettings()
-    capture_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
-        None, description="where captured requests and answers are sent, as CloudEvents"
-    )
+    platform: PlatformSettings = Field(PlatformSettings(), description="what is put onto the cluster")
 
 
 class GcpSettings(Spec):

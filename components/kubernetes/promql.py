@@ -79,7 +79,7 @@ def source_of(metric: Metric, scope: Scope, chosen: Mapping[str, str]) -> Source
             series = selector("envoy_http_downstream_rq_time", _gateway(serving))
             return Source("histogram", series, scale=1000, labels=_RELEASE)
         case Metric.REPLICAS_READY:
-            name = {"deployment=~": f".*{chosen['release']}.*-predictor"} if "release" in chosen else {}
+            name = {"deployment=~": f".*{re.escape(chosen['release'])}.*-predictor"} if "release" in chosen else {}
             return Source(
                 "gauge_sum",
                 selector("kube_deployment_status_replicas_ready", {"namespace": serving, **name}),

@@ -21,13 +21,13 @@ app = typer.Typer(
 
 GROUPS = {
     "engine": "engine", "config": "config", "runs": "runs", "models": "models", "budget": "budget", "drill": "drill",
-    "import": "imports", "clouds": "clouds",
+    "import": "imports", "clouds": "clouds", "prices": "prices",
 }  # fmt: skip
 """Commands with sub-commands, and the module of each: it has `app`."""
 
 COMMANDS = (
     "doctor", "init", "up", "train", "release", "predict", "status", "audit", "page", "demo",
-    "rehearse",
+    "rehearse", "review", "compare",
 )  # fmt: skip
 """Modules with commands of their own: each has `register(app)`."""
 

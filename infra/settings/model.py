@@ -23,6 +23,7 @@ from components.specs import (
     TrainingSpec,
 )
 from infra.settings.clouds import AwsSettings, AzureSettings, GcpSettings, KubernetesSettings, LocalSettings
+from infra.settings.review import ReviewSettings
 
 Cloud = Literal["aws", "gcp", "azure", "kubernetes", "local"]
 
@@ -73,6 +74,8 @@ class Settings(Spec):
     usage: dict[str, dict[str, Annotated[float, Field(ge=0)]]] = Field(
         default_factory=dict, description="expected usage for the cost review: resource name -> quantity -> number"
     )
+
+    review: ReviewSettings = ReviewSettings()
 
     network: NetworkSpec = NetworkSpec()
     identity: IdentitySpec = IdentitySpec()

@@ -20,6 +20,7 @@ from policies import analyzer as analyzing
 from policies import enforcement
 from policies.readers.values import MASKED
 from policies.rules import all_rules
+from policies.whole import STACK_RULES
 
 POLICIES = Path(__file__).parents[2] / "policies"
 MANDATORY = analyzer_pb2.EnforcementLevel.Value("MANDATORY")
@@ -88,7 +89,7 @@ def test_the_pack_offers_every_rule_at_the_level_of_the_environment(analyzer: An
             item.name: analyzer_pb2.EnforcementLevel.Value(
                 demands.level_of(item.name, item.severity, environment).value.upper()
             )
-            for item in all_rules()
+            for item in (*all_rules(), *STACK_RULES)
         }
     configure(analyzer, "prod")
 

@@ -129,7 +129,7 @@ def test_the_local_example_has_two_spot_slots_and_one_on_demand() -> None:
 
 NEUTRAL: dict[str, Any] = {
     "environment": "prod", "owner": "a", "cost_center": "b", "tags": {"team": "x"}, "backend": "s3://b",
-    "usage": {"predict": {"monthly_requests": 5}},
+    "usage": {"predict": {"monthly_requests": 5}}, "review": {"max_monthly_usd": 9, "max_increase_percent": 5},
     "network": {"cidr": "10.1.0.0/16", "zones": 3, "nat": "per_zone", "is_api_public": True},
     "identity": {"requires_second_person": True},
     "storage": {"retain_data": False, "keep_checkpoints_days": 2, "noncurrent_days": 3},
