@@ -52,7 +52,7 @@ def quota_results(stack: str, lines: Iterable[QuotaLine]) -> Iterator[Result]:
     for line in lines:
         for text, _ in findings([line]):
             status = Status.VIOLATED if line.basis is Basis.LIVE else Status.UNKNOWN
-            yield Result(QUOTA, status, _root(stack), "quota", text)
+            yield Result(QUOTA, status, _root(stack), line.code or line.title, text)
 
 
 def _root(stack: str) -> Resource:
