@@ -25,11 +25,15 @@ class _Record(BaseModel):
 
 
 class Control(_Record):
-    """`rules` and `needs_person` may stand together: then rules judge the part that is declared, a person the rest."""
+    """`rules` and `needs_person` may stand together: then rules judge the part that is declared, a person the rest.
+
+    `types`: patterns of the resources that it is about, `*` stands for any text; default: the framework's.
+    """
 
     id: Line
     title: Line
     rules: tuple[Line, ...] = ()
+    types: tuple[Line, ...] = ()
     needs_person: Line | None = None
 
     @model_validator(mode="after")
@@ -42,12 +46,16 @@ class Control(_Record):
 
 
 class Framework(_Record):
-    """`id` is the file's name, `source` where the controls' own text stands."""
+    """`id` is the file's name, `source` where the controls' own text stands.
+
+    `types`: patterns of the resources that it is about; none: all.
+    """
 
     id: str
     name: Line
     version: Line
     source: Annotated[str, Field(pattern=r"^https://\S+$")]
+    types: tuple[Line, ...] = ()
     controls: tuple[Control, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
