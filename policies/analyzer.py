@@ -6,6 +6,7 @@ level depends on the environment, on exemptions and on what isn't known yet, and
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
@@ -56,7 +57,6 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         self.stack = os.environ.get("PULUMI_STACK", "")
         self.config: dict[str, str] = _config_of(os.environ.get("PULUMI_CONFIG", ""))
         self.declared: dict[str, Resource] = {}
-        self.left_out: set[str] = set()
         self.mistake: UserError | None = None
         try:
             self.demands = enforcement.load(known=[item.name for item in (*self.rules, *STACK_RULES)])
@@ -92,9 +92,6 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         return messages.AnalyzerStackConfigureResponse()
 
     def Analyze(self, request: Any, context: Any) -> Any:
-        if not request.properties.fields and request.type != STACK:
-            self.left_out.add(request.urn)  # by --target: the engine asks about it without its inputs
-            return messages.AnalyzeResponse()
         resource = _resource(request)
         self.declared[resource.urn] = resource
         if self.mistake and resource.type == STACK:
@@ -104,7 +101,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
         graph = Graph(
-            [self._whole(it) for it in request.resources if it.type != STACK and it.urn not in self.left_out],
+            [self._whole(item) for item in request.resources if item.type != STACK],
             parameters=self.demands.parameters_of(self.environment),
         )
         results = review(graph, (item for item in self.rules if item.joins))
@@ -148,9 +145,9 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
             },
         )
 
-    def _answer(self, results: Any) -> Any:
+    def _answer(self, results: Iterable[Result]) -> Any:
         verdicts = judge(
-            results, self.demands, stack=self.stack, environment=self.environment, today=self.today
+            map(_bounded, results), self.demands, stack=self.stack, environment=self.environment, today=self.today
         )  # fmt: skip
         return messages.AnalyzeResponse(diagnostics=[self._diagnostic(item) for item in verdicts])
 
@@ -177,6 +174,15 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
             enforcementLevel=_LEVELS[Level.MANDATORY],
             severity=_SEVERITIES[Severity.CRITICAL],
         )
+
+
+def _bounded(result: Result) -> Result:
+    """A resource that --target leaves out is shown without its inputs, like one that has none: nothing is certain."""
+    resource = result.resource
+    if resource.props or resource.type == STACK:
+        return result
+    detail = f"{result.detail}; it has no inputs here: --target leaves it out, or none are given"
+    return dataclasses.replace(result, status=Status.UNKNOWN, detail=detail)
 
 
 def _resource(message: Any) -> Resource:

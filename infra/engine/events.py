@@ -32,13 +32,27 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyNote:
+    """What a policy said of a resource; `urn` is empty where it speaks of the stack. `level`: advisory, mandatory."""
+
+    policy: str
+    urn: str
+    level: str
+    message: str = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """The last phase of a run: `changes` counts resources by operation (same, create, update, ...)."""
+    """The last phase of a run: `changes` counts resources by operation (same, create, update, ...).
+
+    `violations`: mandatory ones, a line each; `notes`: whatever policies said, in the engine's order, each once.
+    """
 
     changes: dict[str, int] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     errors: tuple[str, ...] = ()
     violations: tuple[str, ...] = ()
+    notes: tuple[PolicyNote, ...] = ()
     duration_s: float = 0.0
 
     @property
@@ -52,6 +66,7 @@ def read(log: Path) -> Outcome:
     steps: list[Step] = []
     errors: list[str] = []
     violations: list[str] = []
+    notes: list[PolicyNote] = []
     for event in _events(log):
         if told := event.get("diagnosticEvent"):
             message = _plain(told.get("message", ""))
@@ -60,13 +75,14 @@ def read(log: Path) -> Outcome:
         elif told := event.get("policyEvent"):
             if told.get("enforcementLevel") == "mandatory":
                 violations.append(_violation(told))
+            notes.append(_note(told))
         elif told := event.get("resourcePreEvent"):
             if (op := told["metadata"]["op"]) != "same":
                 told = told["metadata"]
                 steps.append(Step(op, told["urn"], (told.get("new") or {}).get("inputs") or {}))
         elif told := event.get("summaryEvent"):
             changes = dict(told.get("resourceChanges") or {})
-    return Outcome(changes, tuple(steps), tuple(errors), tuple(violations))
+    return Outcome(changes, tuple(steps), tuple(errors), tuple(violations), tuple(dict.fromkeys(notes)))
 
 
 def one_line(message: str) -> str:
@@ -91,6 +107,11 @@ def _events(log: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return found
+
+
+def _note(told: dict[str, Any]) -> PolicyNote:
+    urn, message = str(told.get("resourceUrn") or ""), _plain(str(told.get("message", "")))
+    return PolicyNote(str(told.get("policyName")), urn, str(told.get("enforcementLevel")), message)
 
 
 def _violation(told: dict[str, Any]) -> str:

@@ -191,6 +191,7 @@ def test_loading_the_rules_loads_none_of_the_platform() -> None:
     assert json.loads(out.stdout) == []
 
 
-def test_what_a_targeted_update_leaves_out_is_not_judged(analyzer: Any) -> None:
-    """The engine asks about it without its inputs."""
-    assert analyze(analyzer, "skywright:aws:ModelEndpoint", {}) == []
+def test_what_has_no_inputs_may_be_left_out_by_a_target_and_is_only_advice(analyzer: Any) -> None:
+    found = analyze(analyzer, "skywright:aws:ModelEndpoint", {})
+    assert found and {level for _, level, _ in found} == {ADVISORY}
+    assert all("--target leaves it out" in message for _, _, message in found)
