@@ -11,7 +11,7 @@ from catalog.errors import SkywrightError
 from infra import releases
 from infra.engine.events import Outcome, Step
 from infra.engine.run import EngineFailed
-from infra.rehearsal import changes
+from infra.rehearsal import changes, readers
 from infra.rehearsal.bed import Bed
 from infra.rehearsal.core.faults import Fault
 from infra.rehearsal.report import StepResult
@@ -97,6 +97,10 @@ class Rehearsal:
             self._expect_only(outcome, SERVING)
             self._expect_one_of_each()
             said("only the endpoint and its alarms changed", outcome)
+        with self._step("review") as said:
+            lines = readers.disagreements(self.bed.engine, self.bed.settings, outcome.notes)
+            _expect(not lines, f"the readers of resources disagree: {'; '.join(lines[:3])} ({len(lines)} in all)")
+            said("the program, a preview, an export and the engine give the same findings", outcome)
 
     def canary_interrupted(self) -> None:
         """The provider dies right after the cloud has created something, before it could say so."""

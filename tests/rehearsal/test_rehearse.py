@@ -15,7 +15,8 @@ from infra.rehearsal.report import Proof, Report, StepResult
 
 REPO = Path(__file__).resolve().parents[2]
 STEPS = [
-    "preview", "up", "up again", "another accelerator", "a release", "a canary, interrupted", "drift", "destroy",
+    "preview", "up", "up again", "another accelerator", "a release", "review", "a canary, interrupted", "drift",
+    "destroy",
 ]  # fmt: skip
 
 
