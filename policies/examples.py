@@ -21,7 +21,7 @@ class Ref:
 
 
 def declared(
-    type: str, name: str, *, parent: str | None = None, options: Mapping[str, Any] | None = None, **props: Any
+    type: str, name: str, /, *, parent: str | None = None, options: Mapping[str, Any] | None = None, **props: Any
 ) -> Resource:
     """A resource of an example. `parent` is another's name."""
     return Resource(
