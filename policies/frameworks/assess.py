@@ -18,7 +18,7 @@ from policies.resources import STACK, Malformed, UnknownValue
 from policies.rule import Rule
 from policies.rules.classification import is_sensitive
 
-PRODUCTION_ONLY = frozenset({"deletion-protected", "release-lineage"})
+PRODUCTION_ONLY = frozenset({"deletion-protected", "endpoint-not-spot", "release-lineage"})
 """Rules that look at every stack and judge production, besides those whose names begin with `production-`."""
 OUTSIDE_PRODUCTION = frozenset({"components-owned", "scales-to-zero", "idle-shutdown"})
 

@@ -38,7 +38,6 @@ def test_the_iso_annex_is_complete() -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="rules of operation are still to land")
 def test_every_mapped_rule_exists() -> None:
     assert unmapped([*all_rules(), *STACK_RULES]) == {}
 
