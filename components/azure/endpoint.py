@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import pulumi
@@ -15,6 +14,8 @@ from catalog.errors import UserError, mistake
 from catalog.names import name_for
 from components import contract
 from components.azure import names
+from components.azure.assets import PORT, declare_assets, declare_capture, model_path
+from components.azure.autoscale import declare_autoscale
 from components.azure.deployment import EndpointTraffic
 from components.azure.logs import declare_diagnostics
 from components.azure.outputs import (
@@ -31,11 +32,9 @@ from components.contract import Context, EndpointOutputs, Unsupported
 from components.specs import EndpointSpec
 from ml_jobs.contract import Release
 
-PORT = 8080
 MOUNT = "/var/azureml-model"
 WEIGHTLESS = {"weight_percent": 0.0, "shadow_percent": 0.0}
 """A server does not know its weight: changing weights must not restart it."""
-ARTIFACT = re.compile(r"^abfss://(data|artifacts|checkpoints)@[a-z0-9]{3,24}\.dfs\.core\.windows\.net/(.+)$")
 
 
 class ModelEndpoint(contract.ModelEndpoint):
@@ -101,7 +100,7 @@ class ModelEndpoint(contract.ModelEndpoint):
             ),
         )
         declare_diagnostics(self, "online", endpoint.id, network.logs_id)
-        models, images = self._assets(spec, network, registry)
+        models, images = declare_assets(self, spec, network, registry)
         scaled: list[monitor.AutoscaleSetting] = []
         deployed = [
             self._deployment(
@@ -140,81 +139,6 @@ class ModelEndpoint(contract.ModelEndpoint):
             autoscale_ids=pulumi.Output.all(*[setting.id for setting in scaled]),
             released=tuple(deployed),
             replicas=(spec.min_replicas, spec.max_replicas),
-        )
-
-    def _assets(
-        self, spec: EndpointSpec, network: AzureNetwork, registry: AzureRegistry
-    ) -> tuple[dict[tuple[str, int], ml.ModelVersion], dict[str, ml.EnvironmentVersion]]:
-        """Model versions by (model, version), environments by image digest: what two releases share is there once."""
-        place = {"resource_group_name": network.group, "workspace_name": registry.workspace}
-        containers = {
-            model: ml.ModelContainer(
-                self.child_name(f"model-{model}"),
-                name=model,
-                properties=ml.ModelContainerPropertiesArgs(
-                    description=f"Versions of {model} that are served", is_archived=False, tags=self.tags()
-                ),
-                opts=self.child(delete_before_replace=True, retain_on_delete=self.ctx.retain_data),
-                **place,
-            )
-            for model in sorted({release.model for release in spec.releases.values()})
-        }
-        models: dict[tuple[str, int], ml.ModelVersion] = {}
-        images: dict[str, ml.EnvironmentVersion] = {}
-        for release in spec.releases.values():
-            key = (release.model, release.version)
-            if key not in models:
-                models[key] = ml.ModelVersion(
-                    self.child_name(f"model-{release.model}-{release.version}"),
-                    name=release.model,
-                    version=str(release.version),
-                    properties=ml.ModelVersionPropertiesArgs(
-                        description=f"{release.model} {release.version}",
-                        is_anonymous=False,
-                        is_archived=False,
-                        model_type="custom_model",
-                        model_uri=pulumi.Output.concat(
-                            "azureml:/", registry.workspace_path, model_path(release.artifact_url)
-                        ),
-                        properties={"artifact_sha256": release.artifact_sha256},
-                        tags=self.tags(),
-                    ),
-                    opts=self.child(
-                        delete_before_replace=True,
-                        retain_on_delete=self.ctx.retain_data,
-                        depends_on=[containers[release.model]],
-                    ),
-                    **place,
-                )
-            digest = str(release.image_digest)
-            if digest not in images:
-                images[digest] = self._environment(digest, images, registry, place)
-        return models, images
-
-    def _environment(
-        self, digest: str, others: dict[str, Any], registry: AzureRegistry, place: dict[str, Any]
-    ) -> ml.EnvironmentVersion:
-        short = digest.rsplit(":", 1)[-1][:12]
-        route = {path: ml.RouteArgs(path=f"/v2/health/{path}", port=PORT) for path in ("live", "ready")}
-        return ml.EnvironmentVersion(
-            self.child_name(f"image-{short}"),
-            name=self.ctx.name(names.ASSET, "server"),
-            version=short,
-            properties=ml.EnvironmentVersionPropertiesArgs(
-                description="A model server, by the digest of its image",
-                image=digest if "@" in digest else pulumi.Output.concat(registry.image_url, "@", digest),
-                os_type="Linux",
-                is_anonymous=False,
-                is_archived=False,
-                inference_config=ml.InferenceContainerPropertiesArgs(
-                    liveness_route=route["live"],
-                    readiness_route=route["ready"],
-                    scoring_route=ml.RouteArgs(path="/v2/models/model/infer", port=PORT),
-                ),
-                tags=self.tags(),
-            ),
-            opts=self.child(delete_before_replace=True),
-            **place,
         )
 
     def _deployment(
@@ -267,110 +191,14 @@ class ModelEndpoint(contract.ModelEndpoint):
                 liveness_probe=_probe(initial="PT10S", period="PT15S", failures=30),
                 readiness_probe=_probe(initial="PT10S", period="PT5S", failures=30),
                 scale_settings=ml.DefaultScaleSettingsArgs(scale_type="Default"),
-                data_collector=self._capture(spec, name, network, registry),
+                data_collector=declare_capture(self, spec, name, network, registry),
             ),
             tags=self.tags() | {"model": release.model, "version": str(release.version)},
             opts=self.child(delete_before_replace=True, ignore_changes=["sku.capacity"] if is_scaled else None),
         )
         if is_scaled:
-            scaled.append(self._autoscale(spec, name, network, endpoint, deployment))
+            scaled.append(declare_autoscale(self, spec, name, network, endpoint, deployment))
         return deployment
-
-    def _capture(
-        self, spec: EndpointSpec, name: str, network: AzureNetwork, registry: AzureRegistry
-    ) -> ml.DataCollectorArgs | None:
-        """To a folder of the artifacts container, where the serving identity may write."""
-        if not spec.capture_percent:
-            return None
-        collections: dict[str, ml.CollectionArgs] = {}
-        for what in ("model_inputs", "model_outputs"):
-            asset = ml.DataVersion(
-                self.child_name(f"capture-{name}-{what.rsplit('_', 1)[1]}"),
-                resource_group_name=network.group,
-                workspace_name=registry.workspace,
-                name=self.ctx.name(names.ASSET, "capture", spec.name, name, what),
-                version="1",
-                properties=ml.UriFolderDataVersionArgs(
-                    data_type="uri_folder",
-                    data_uri=pulumi.Output.concat(
-                        "azureml:/",
-                        registry.workspace_path,
-                        f"/datastores/artifacts/paths/capture/{spec.name}/{name}/{what}",
-                    ),
-                    description="Requests and answers, for drift checks",
-                    is_anonymous=False,
-                    is_archived=False,
-                    tags=self.tags(),
-                ),
-                opts=self.child(delete_before_replace=True),
-            )
-            collections[what] = ml.CollectionArgs(
-                data_id=asset.id, data_collection_mode="Enabled", sampling_rate=spec.capture_percent / 100
-            )
-        return ml.DataCollectorArgs(collections=collections, rolling_rate="Hour")
-
-    def _autoscale(
-        self,
-        spec: EndpointSpec,
-        name: str,
-        network: AzureNetwork,
-        endpoint: ml.OnlineEndpoint,
-        deployment: ml.OnlineDeployment,
-    ) -> monitor.AutoscaleSetting:
-        """More above what a replica should carry, fewer below half of it."""
-
-        def rule(operator: str, share: float, direction: str, cooldown: str) -> monitor.ScaleRuleArgs:
-            return monitor.ScaleRuleArgs(
-                metric_trigger=monitor.MetricTriggerArgs(
-                    metric_name="RequestsPerMinute",
-                    metric_namespace="microsoft.machinelearningservices/workspaces/onlineendpoints",
-                    metric_resource_uri=endpoint.id,
-                    operator=monitor.ComparisonOperationType(operator),
-                    statistic=monitor.MetricStatisticType.AVERAGE,
-                    threshold=spec.requests_per_replica * 60 * share,
-                    time_aggregation=monitor.TimeAggregationType.AVERAGE,
-                    time_grain="PT1M",
-                    time_window="PT5M",
-                    divide_per_instance=True,
-                    dimensions=[
-                        monitor.ScaleRuleMetricDimensionArgs(
-                            dimension_name="deployment", operator="Equals", values=[deployment.name]
-                        )
-                    ],
-                ),
-                scale_action=monitor.ScaleActionArgs(
-                    direction=monitor.ScaleDirection(direction),
-                    type=monitor.ScaleType.CHANGE_COUNT,
-                    value="1",
-                    cooldown=cooldown,
-                ),
-            )
-
-        return monitor.AutoscaleSetting(
-            self.child_name(f"release-{name}-replicas"),
-            resource_group_name=network.group,
-            autoscale_setting_name=autoscale_name(self.ctx, name),
-            name=autoscale_name(self.ctx, name),
-            location=self.ctx.region,
-            enabled=True,
-            target_resource_uri=deployment.id,
-            profiles=[
-                monitor.AutoscaleProfileArgs(
-                    name="load",
-                    capacity=monitor.ScaleCapacityArgs(
-                        minimum=str(spec.min_replicas),
-                        maximum=str(spec.max_replicas),
-                        default=str(spec.min_replicas),
-                    ),
-                    rules=[
-                        rule("GreaterThan", 1.0, "Increase", "PT5M"),
-                        rule("LessThan", 0.5, "Decrease", "PT10M"),
-                    ],
-                )
-            ],
-            tags=self.tags(),
-            opts=self.child(delete_before_replace=True),
-        )
 
     def _on_cluster(
         self,
@@ -424,21 +252,9 @@ def check_release(where: str, release: Release) -> None:
     model_path(release.artifact_url, where=f"{where}.artifact_url")
 
 
-def model_path(artifact_url: str, *, where: str = "artifact_url") -> str:
-    """Where Azure ML finds what lies at one of our URLs: in the workspace's datastore of the container's name."""
-    found = ARTIFACT.match(artifact_url)
-    if not found:
-        raise mistake(where, artifact_url, "abfss://artifacts@<account>.dfs.core.windows.net/<path>")
-    return f"/datastores/{found[1]}/paths/{found[2]}"
-
-
 def deployment_name(release: str) -> str:
     """Of its endpoint alone: no other stack's can stand beside it."""
     return name_for(names.DEPLOYMENT, release)
-
-
-def autoscale_name(ctx: Context, release: str) -> str:
-    return ctx.name(names.ALERT, "replicas", release)
 
 
 def instance_of(spec: EndpointSpec, ctx: Context) -> instances.Instance:
