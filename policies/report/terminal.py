@@ -1,152 +1,179 @@
-"""A review for a terminal, a hundred columns wide: what is wrong first, then money, quotas, controls."""
+"""A review for a terminal, a hundred columns wide: the verdict, what is wrong, then money, quotas, controls."""
 
 from __future__ import annotations
 
 import io
 import shutil
+import sys
 from collections import Counter
-from collections.abc import Iterable
 from decimal import Decimal
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from policies.enforcement import Level
 from policies.frameworks import State
-from policies.report.model import FindingLine, Review
+from policies.report import figures
+from policies.report.model import Review
 from policies.rule import Severity
 
 WIDTH = 100
-STYLES = {
-    Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "dim",
-}  # fmt: skip
-DEAREST = 12
-"""Lines of cost that are shown; the other faces have all."""
+STYLES = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM: "yellow", Severity.LOW: "cyan"}
+DEAREST = 10
+"""Lines of cost that are shown; `--format html` and `json` have all."""
+NAMED, NAMED_ASIDE = 6, 3
+"""Resources that are named of one rule, open and set aside; the others are counted."""
 
 
 def render(review: Review) -> str:
     """The report as text, with colours where it goes to a terminal."""
-    import sys
-
     is_terminal = sys.stdout.isatty()
     width = max(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns) if is_terminal else WIDTH
     out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=is_terminal, highlight=False)
-    _head(console, review)
-    _findings(console, review)
-    _cost(console, review)
-    _quotas(console, review)
-    _controls(console, review)
-    for note in review.notes:
-        console.print(Text(f"note: {note}", style="dim"))
-    return out.getvalue()
+    Console(file=out, width=width, force_terminal=is_terminal, highlight=False).print(renderable(review))
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-def _head(console: Console, review: Review) -> None:
-    place = " ".join(part for part in (review.cloud, review.region, review.environment) if part)
-    console.print(Text.assemble((f"Review of {review.stack}", "bold"), f"  {place}"))
-    counts = ", ".join(f"{count} {it.value}" for it in reversed(Severity) if (count := review.count(it)))
-    console.print(
-        f"{review.examined} resources read from the {review.source}, {review.rules} rules: "
-        + (counts or "no open finding")
-        + ("; an update would be stopped" if review.is_blocked else "")
-    )
+def renderable(review: Review) -> RenderableType:
+    """The same for any console of rich."""
+    parts = (_head, _findings, _set_aside, _cost, _quotas, _controls)
+    return Group(*(item for part in parts for item in part(review)), *(_say(note, 0, "dim") for note in review.notes))
 
 
-def _findings(console: Console, review: Review) -> None:
+def _say(text: str, indent: int, style: str = "") -> Padding:
+    return Padding(Text(text, style=style), (0, 0, 0, indent), expand=False)
+
+
+def _hung(mark: str, text: Text, indent: int) -> Padding:
+    """A text whose further lines stand below its first word."""
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_row(Text(mark, style=text.style or "dim"), text)
+    return Padding(grid, (0, 0, 0, indent), expand=False)
+
+
+def _title(text: str, more: str = "", style: str = "bold") -> Text:
+    return Text.assemble("\n", (text, style), f"  {more}" if more else "")
+
+
+def _grid(*headings: str, right: tuple[str, ...] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    return table
+
+
+def _head(review: Review) -> list[RenderableType]:
+    verdict, why = figures.verdict(review)
+    lines: list[RenderableType] = [
+        Text.assemble((f"Review of {review.stack}", "bold"), f"  {' · '.join(figures.place(review))}"),
+        Text.assemble((verdict, "bold red" if review.is_blocked else "bold green"), f". {why}"),
+    ]
+    if tally := figures.tally(review):
+        lines.append(Text(tally))
+    read = f"{review.examined} resources from the {review.source}, {review.rules} rules, {review.made_at}"
+    return [*lines, Text(read, style="dim")]
+
+
+def _findings(review: Review) -> list[RenderableType]:
+    shown: list[RenderableType] = []
     for severity in reversed(Severity):
-        mine = [item for item in review.findings if item.is_open and item.severity is severity]
-        if not mine:
-            continue
-        console.print()
-        console.print(Text(f"{severity.value} ({len(mine)})", style=STYLES[severity]))
-        for rule, lines in _by_rule(mine):
-            console.print(Text(f"  {rule}: {lines[0].title}", style="bold"))
-            for line in lines:
-                _say(console, f"{line.resource}: {line.detail}", 4)
-            _say(console, f"-> {lines[0].remedy}", 4, "dim")
-    for status, words in (("exempted", "exempted"), ("unknown", "not certain yet")):
-        mine = [item for item in review.findings if item.status == status]
+        mine = [item for item in figures.opened(review) if item.severity is severity]
+        stopping = sum(item.level is Level.MANDATORY for item in mine)
         if mine:
-            console.print()
-            console.print(Text(f"{words} ({len(mine)})", style="dim"))
-        for rule, lines in _by_rule(mine):
-            known = lines[0].exemption
-            more = f"  until {known.expires}, {known.owner}: {known.reason}" if known else ""
-            names = sorted({line.resource for line in lines})
-            shown = ", ".join(names[:4])
-            count = f" and {len(names) - 4} more" if len(names) > 4 else ""
-            _say(console, f"{rule}: {shown}{count}{more}", 2, "dim")
+            told = "" if not stopping else " stops the update" if len(mine) == 1 else f" {stopping} stop the update"
+            shown.append(_title(f"{severity.value} ({len(mine)})", told.strip(), STYLES[severity]))
+        for group in figures.groups(mine):
+            item = group.first
+            shown.append(_hung("•", Text.assemble((item.title, "bold"), (f"  {item.rule}", "dim")), 2))
+            shown += [_say(f"{line.resource}: {line.detail}", 4) for line in group.lines[:NAMED]]
+            shown += _rest(len(group.lines) - NAMED)
+            shown.append(_hung("→", Text(item.remedy, style="dim"), 4))
+    return shown
 
 
-def _say(console: Console, text: str, indent: int, style: str = "") -> None:
-    console.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
+def _set_aside(review: Review) -> list[RenderableType]:
+    """What doesn't count: exempted, or not to be told yet."""
+    shown: list[RenderableType] = []
+    for status, words in (("exempted", "exempted"), ("unknown", "can't be told before the update")):
+        mine = figures.of_status(review, status)
+        if mine:
+            shown.append(_title(f"{words} ({len(mine)})", style="dim bold"))
+        for group in figures.groups(mine):
+            shown.append(_hung("•", Text(f"{group.first.title}  {group.first.rule}", style="dim"), 2))
+            for line in group.lines[:NAMED_ASIDE]:
+                shown.append(_say(f"{line.resource}: {line.detail}", 4, "dim"))
+                if line.exemption:
+                    shown.append(_say(figures.excuse(line), 6, "dim"))
+            shown += _rest(len(group.lines) - NAMED_ASIDE)
+    return shown
 
 
-def _by_rule(lines: Iterable[FindingLine]) -> list[tuple[str, list[FindingLine]]]:
-    found: dict[str, list[FindingLine]] = {}
-    for line in lines:
-        found.setdefault(line.rule, []).append(line)
-    return list(found.items())
+def _rest(more: int) -> list[RenderableType]:
+    return [_say(f"and {more} more", 4, "dim")] if more > 0 else []
 
 
-def _cost(console: Console, review: Review) -> None:
+def _cost(review: Review) -> list[RenderableType]:
     if (estimate := review.estimate) is None:
-        return
-    console.print()
-    unknown = len(estimate.unknown)
-    console.print(
-        Text.assemble(
-            ("Cost of a month: ", "bold"),
-            (f"{estimate.total:,.2f} USD", "bold"),
-            f"  ({estimate.low:,.2f} to {estimate.high:,.2f}; {unknown} line{'' if unknown == 1 else 's'} unknown)",
-        )
-    )
+        return []
+    bounds = f"{figures.usd(estimate.low)} to {figures.usd(estimate.high)} where bounds are known"
+    shown: list[RenderableType] = [_title(f"Cost of a month: {figures.usd(estimate.total)} USD", bounds)]
     if review.change:
-        percent = f" ({review.change.percent:+} %)" if review.change.percent is not None else ""
-        console.print(f"  change: {review.change.delta:+,.2f} USD{percent}")
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("  component", "resource", "what", "USD", "low", "high"):
-        table.add_column(heading, justify="right" if heading in ("USD", "low", "high") else "left", overflow="fold")
-    lines = sorted(estimate.lines, key=lambda line: -(line.monthly_usd or line.high_usd or Decimal(0)))
-    for line in lines[:DEAREST]:
-        amounts = [_usd(line.monthly_usd), _usd(line.low_usd), _usd(line.high_usd)]
-        table.add_row(f"  {line.part or '-'}", line.resource, line.component, *amounts)
-    console.print(table)
-    if len(lines) > DEAREST:
-        _say(console, f"and {len(lines) - DEAREST} cheaper lines: --format json has all, with their sources", 2, "dim")
-    for line in estimate.unknown:
-        _say(console, f"unknown: {line.resource} {line.component}: {line.note}", 2, "dim")
-    if estimate.assumptions:
-        console.print(Text(f"  {len(estimate.assumptions)} assumptions: --format json lists them", style="dim"))
+        share = figures.percent(review)
+        shown.append(_say(f"change: {figures.signed(review.change.delta)} USD{f' ({share})' if share else ''}", 2))
+    if missing := figures.money(estimate):
+        shown.append(_say(missing, 2, "yellow"))
+    if not estimate.lines:
+        return shown
+    table = _grid("component", "USD", "at the most", "unknown", right=("USD", "at the most", "unknown"))
+    for bar in figures.bars(estimate, by_part=True):
+        table.add_row(bar.name, figures.usd(bar.likely), figures.usd(bar.high), str(bar.unknown or ""))
+    shown += [Text(""), Padding(table, (0, 0, 0, 2), expand=False), Text("")]
+    table = _grid("dearest lines", "what", "USD", "low", "high", right=("USD", "low", "high"))
+    known = [line for line in figures.dearest(estimate.lines) if line.monthly_usd is not None]
+    for line in known[:DEAREST]:
+        table.add_row(line.resource, line.component, *_amounts(line.monthly_usd, line.low_usd, line.high_usd))
+    shown.append(Padding(table, (0, 0, 0, 2), expand=False))
+    if len(known) > DEAREST:
+        shown.append(_say(f"and {len(known) - DEAREST} cheaper ones", 2, "dim"))
+    if estimate.unknown:
+        shown.append(_title(f"  unknown ({len(estimate.unknown)})", style="yellow"))
+    for line in figures.dearest(estimate.unknown):
+        shown.append(_hung("?", Text(f"{line.resource}, {line.component}: {line.note}", style="yellow"), 2))
+    assumed = figures.plural(len(estimate.assumptions), "assumption")
+    traced = figures.plural(len(figures.sources(estimate)), "source")
+    shown.append(_say(f"{assumed}, {traced}: --format html or json lists them", 2, "dim"))
+    return shown
 
 
-def _usd(amount: Decimal | None) -> str:
-    return "unknown" if amount is None else f"{amount:,.2f}"
+def _amounts(*amounts: Decimal | None) -> list[str]:
+    return [figures.usd(amount) for amount in amounts]
 
 
-def _quotas(console: Console, review: Review) -> None:
+def _quotas(review: Review) -> list[RenderableType]:
     if not review.quotas:
-        return
-    console.print()
+        return []
     counts = Counter(line.status.value for line in review.quotas)
-    told = ", ".join(f"{counts[name]} {name}" for name in ("short", "enough", "unknown") if counts[name])
-    console.print(Text.assemble(("Quotas: ", "bold"), told))
-    for line in review.quotas:
-        if line.status.value == "short":
-            least = "at least " if line.is_at_least else ""
-            _say(console, f"short: {line.title}: needs {least}{line.needed:g}, {line.basis.value} {line.limit:g}", 2)
+    told = ", ".join(f"{counts[name]} {name}" for name in ("short", "unknown", "enough") if counts[name])
+    shown: list[RenderableType] = [_title(f"Quotas: {told}")]
+    table = _grid("", "quota", "needed", "limit", "known from", right=("needed", "limit"))
+    for line in figures.quotas(review):
+        if line.status.value != "enough":
+            code = f"{line.title} ({line.code})" if line.code else line.title
+            table.add_row(line.status.value, code, figures.needed(line), figures.limit(line), line.basis.value)
+    if table.row_count:
+        shown.append(Padding(table, (0, 0, 0, 2), expand=False))
+    asks = dict.fromkeys(line.where_to_ask for line in review.quotas if line.status.value == "short")
+    return [*shown, *(_hung("→", Text(ask, style="dim"), 2) for ask in asks if ask)]
 
 
-def _controls(console: Console, review: Review) -> None:
+def _controls(review: Review) -> list[RenderableType]:
     if not review.controls:
-        return
-    console.print()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("Controls", *(state.value for state in State)):
-        table.add_column(heading, justify="left" if heading == "Controls" else "right")
+        return []
+    states = tuple(state.value for state in State)
+    table = _grid("framework", *states, right=states)
     for name, controls in review.controls.items():
         counts = Counter(item.state for item in controls)
-        table.add_row(name, *(str(counts[state]) if counts[state] else "-" for state in State))
-    console.print(table)
+        table.add_row(name, *(str(counts[state] or "") for state in State))
+    return [_title("Controls", "what declarations show; the rest is for people"), Padding(table, (0, 0, 0, 2))]
