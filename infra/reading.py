@@ -6,6 +6,7 @@ rules see policies and references whole, before anything exists. Parents, depend
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 from collections.abc import Mapping
@@ -98,6 +99,10 @@ class _Monitor(MockMonitor):
 
 def declared(settings: Settings, *, project_dir: str = ".") -> list[Resource]:
     """Every resource of the stack, in the order of its declaration. Raises UserError for what can't be declared."""
+    try:
+        asyncio.get_event_loop()
+    except RuntimeError:  # `asyncio.run` of whoever ran before has taken away what the SDK asks the thread for
+        asyncio.set_event_loop(asyncio.new_event_loop())
     kept: list[Resource] = []
     monitor = _Monitor(_Answers({"region": settings.region, "location": settings.region}), kept)
     # No preview where there are stand-ins: in one, whatever is made of an output stays unseen.

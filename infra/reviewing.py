@@ -93,7 +93,11 @@ def review_of(
         *quota_results(settings.stack, quotas),
     ]
     verdicts = [*judge(results, demands, **found), *expired(demands, **found)]
-    judged = [it for it in rules if demands.level_of(it.name, it.severity, settings.environment) is not Level.OFF]
+    judged = [
+        it
+        for it in (*rules, *STACK_RULES)
+        if demands.level_of(it.name, it.severity, settings.environment) is not Level.OFF
+    ]
     return Review(
         stack=settings.stack,
         environment=settings.environment,

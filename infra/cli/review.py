@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 EXIT_FINDINGS, EXIT_NO_REVIEW = 1, 2
 
 FACES = {
-    "terminal": "terminal", "markdown": "markdown", "json": "as_json", "sarif": "sarif", "html": "html",
-    "oscal": "oscal",
+    "terminal": "report.terminal", "markdown": "report.markdown", "json": "report.as_json", "sarif": "report.sarif",
+    "html": "report.html", "oscal": "frameworks.oscal",
 }  # fmt: skip
-"""Format -> module under policies.report; each has `render(review) -> str`."""
+"""Format -> module under policies; each has `render(review) -> str`."""
 
 
 class Format(str, Enum):
@@ -68,7 +68,7 @@ def review(
         return
     try:
         made = _made(stack, framework or [], source, against, live)
-        text = importlib.import_module(f"policies.report.{FACES[face.value]}").render(made)
+        text = importlib.import_module(f"policies.{FACES[face.value]}").render(made)
     except UserError as error:
         render.complain(str(error))
         raise typer.Exit(EXIT_NO_REVIEW) from None

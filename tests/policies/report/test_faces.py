@@ -45,7 +45,7 @@ def review() -> Review:
 
 
 def shown(face: str) -> str:
-    text: str = importlib.import_module(f"policies.report.{FACES[face]}").render(review())
+    text: str = importlib.import_module(f"policies.{FACES[face]}").render(review())
     return text
 
 
