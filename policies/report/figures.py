@@ -39,10 +39,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Bar:
-    """A sum of the estimate. `likely`: of the known lines; `high`: with the upper bounds; `unknown`: lines without."""
+    """A sum of the estimate: of what is likely, None where no line is known; with the upper bounds; lines unknown."""
 
     name: str
-    likely: Decimal
+    likely: Decimal | None
     high: Decimal
     unknown: int
 
@@ -106,6 +106,11 @@ def verdict(review: Review) -> tuple[str, str]:
     return "An update may go on", f"No finding is open.{later}"
 
 
+def total(estimate: Estimate) -> Decimal | None:
+    """What is known of the sum; None where there are lines and nobody knows any."""
+    return None if estimate.lines and len(estimate.unknown) == len(estimate.lines) else estimate.total
+
+
 def money(estimate: Estimate) -> str:
     """What the total leaves out, in a sentence; empty when it is all known."""
     count = len(estimate.unknown)
@@ -134,13 +139,13 @@ def bars(estimate: Estimate, *, by_part: bool) -> list[Bar]:
     made = [
         Bar(
             name,
-            sum((line.monthly_usd or ZERO for line in lines), ZERO),
+            sum(known, ZERO) if (known := [it.monthly_usd for it in lines if it.monthly_usd is not None]) else None,
             sum((line.high_usd or line.monthly_usd or ZERO for line in lines), ZERO),
-            sum(line.monthly_usd is None for line in lines),
+            len(lines) - len(known),
         )
         for name, lines in found.items()
     ]
-    return sorted(made, key=lambda bar: (-bar.likely, -bar.high, bar.name))
+    return sorted(made, key=lambda bar: (-(bar.likely or ZERO), -bar.high, bar.name))
 
 
 def sources(estimate: Estimate) -> list[Source]:

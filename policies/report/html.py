@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
-from html import escape
+from collections.abc import Iterator
 from importlib.resources import files
 
-from policies.frameworks import State
-from policies.report import charts
-from policies.report.model import FindingLine, Review
+from policies.report import figures, html_checks, html_cost
+from policies.report.markup import section, tag, text
+from policies.report.model import Review
 from policies.rule import Severity
 
-MOST_CHANGES = 12
-STATES = {State.MET: "met", State.BROKEN: "broken", State.NEEDS_PERSON: "person", State.NOT_APPLICABLE: "none"}
-COLOURS = {State.MET: "good", State.BROKEN: "high", State.NEEDS_PERSON: "medium", State.NOT_APPLICABLE: "low"}
-VARIABLES = {"met": "good", "broken": "high", "person": "medium", "none": "line"}
+SOURCES = {"graph": "its program", "preview": "a preview of the engine", "export": "an export of its state"}
 
 
 def render(review: Review) -> str:
@@ -25,172 +21,86 @@ def render(review: Review) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Review of {escape(review.stack)}</title><style>{style}</style></head>\n"
+        f"<title>Review of {text(review.stack)}</title><style>{style}</style></head>\n"
         f"<body>\n{body}\n</body></html>\n"
     )
 
 
 def _body(review: Review) -> Iterator[str]:
-    place = " · ".join(part for part in (review.cloud, review.region, review.environment) if part)
-    yield f"<h1>Review of {escape(review.stack)}</h1>"
-    yield (
-        f'<div class="soft">{escape(place)} · {review.examined} resources read from the {escape(review.source)} · '
-        f"{review.rules} rules · {escape(review.made_at)}</div>"
-    )
-    yield from _cards(review)
-    yield from _charts(review)
-    yield "<h2>Findings</h2>"
-    opened = [item for item in review.findings if item.is_open]
-    heads = ("Severity", "Rule", "Resource", "Finding", "Remedy")
-    yield _table(heads, map(_finding, opened)) if opened else '<p class="good">No finding is open.</p>'
-    for status, title in (("exempted", "Exempted"), ("unknown", "Not certain yet")):
-        mine = [item for item in review.findings if item.status == status]
-        if mine:
-            yield _folded(f"{title} ({len(mine)})", _table((*heads[:4], "Why it stands"), map(_excused, mine)))
-    yield from _cost(review)
-    yield from _quotas(review)
-    yield from _controls(review)
-    for note in review.notes:
-        yield f'<p class="soft">{escape(note)}</p>'
-
-
-def _cards(review: Review) -> Iterator[str]:
-    counts = ", ".join(f"{count} {it.value}" for it in reversed(Severity) if (count := review.count(it)))
-    cards = [
-        (counts or "none", "open findings; an update " + ("would be stopped" if review.is_blocked else "may go on"))
+    charts = "".join([*html_cost.drawn(review), *html_checks.drawn(review)])
+    sections = [
+        *([section("glance", "At a glance", [f'<div class="charts">{charts}</div>'])] if charts else []),
+        *html_checks.findings(review),
+        *html_cost.cost(review),
+        *html_checks.quotas(review),
+        *html_checks.controls(review),
     ]
+    yield _head(review)
+    yield f"<main>{_verdict(review)}{_key_figures(review)}"
+    yield "\n".join(sections)
+    if review.notes:
+        items = "".join(f"<li>{text(note)}</li>" for note in review.notes)
+        yield section("notes", "Notes", [f"<ul>{items}</ul>"])
+    yield "</main>"
+    yield f"<footer>{_made(review)}</footer>"
+
+
+def _head(review: Review) -> str:
+    links = [("findings", "Findings")]
+    links += [("cost", "Cost")] if review.estimate else []
+    links += [("quotas", "Quotas")] if review.quotas else []
+    links += [("controls", "Controls")] if review.controls else []
+    shown = "".join(f'<a href="#{name}">{title}</a>' for name, title in links)
+    place = " · ".join(figures.place(review))
+    return (
+        f'<header class="top"><div><h1>Review of {text(review.stack)}</h1><p>{text(place)}</p></div>'
+        f'<p class="when">{text(_when(review.made_at))}</p><nav>{shown}</nav></header>'
+    )
+
+
+def _verdict(review: Review) -> str:
+    said, why = figures.verdict(review)
+    tone = "stopped" if review.is_blocked else "attention" if figures.opened(review) else "free"
+    return f'<p class="verdict {tone}"><b>{text(said)}</b> {text(why)}</p>'
+
+
+def _key_figures(review: Review) -> str:
+    """The few numbers that decide; all of them are HTML below."""
+    shown = []
     if (estimate := review.estimate) is not None:
         unknown = len(estimate.unknown)
-        text = f"USD a month, {estimate.low:,.0f} to {estimate.high:,.0f}; {unknown} lines unknown"
-        cards.append((f"{estimate.total:,.2f}", text))
+        more = f"<b>+ {figures.plural(unknown, 'unknown line')}</b>" if unknown else "every line has a price"
+        bounds = f"{estimate.low:,.0f} to {estimate.high:,.0f} where bounds are known"
+        shown.append(_figure("USD a month", figures.usd(figures.total(estimate)), f"{more}<br>{text(bounds)}"))
     if review.change:
-        percent = f" ({review.change.percent:+} %)" if review.change.percent is not None else ""
-        cards.append((f"{review.change.delta:+,.2f}", f"USD a month against what is there{percent}"))
+        share = figures.percent(review) or "nothing is there yet"
+        shown.append(_figure("Change, USD a month", figures.signed(review.change.delta), text(share)))
+    counts = [(item, review.count(item)) for item in reversed(Severity)]
+    tags = " ".join(tag(f"{count} {item.value}", item.value) for item, count in counts if count)
+    shown.append(_figure("Open findings", str(len(figures.opened(review))), tags or "none of any severity"))
     if review.quotas:
         states = Counter(line.status.value for line in review.quotas)
-        cards.append((f"{states['short']} short", f"of {len(review.quotas)} quotas; {states['unknown']} unknown"))
-    shown = "".join(f'<div class="card"><b>{escape(big)}</b>{escape(small)}</div>' for big, small in cards)
-    yield f'<div class="verdict">{shown}</div>'
+        rest = f"of {len(review.quotas)}; {states['unknown']} unknown"
+        shown.append(_figure("Quotas too small", str(states["short"]), text(rest)))
+    return f'<div class="figures">{"".join(shown)}</div>'
 
 
-def _charts(review: Review) -> Iterator[str]:
-    drawn = []
-    if review.estimate and review.estimate.lines:
-        drawn.append(charts.bars("Cost by component, USD a month", review.estimate.by(lambda it: it.part or "other")))
-        drawn.append(charts.bars("Cost by kind, USD a month", review.estimate.by(lambda it: it.kind)))
-    if review.change and review.change.resources:
-        deltas = [(item.resource, item.delta) for item in review.change.resources[:MOST_CHANGES]]
-        drawn.append(charts.changes("Change by resource, USD a month", deltas))
-    if review.controls:
-        parts = {}
-        for name, controls in review.controls.items():
-            counts = Counter(item.state for item in controls)
-            parts[name] = [(counts[state], style) for state, style in STATES.items()]
-        key = "".join(
-            f'<span style="background:var(--{VARIABLES[style]})"></span>{state.value}'
-            for state, style in STATES.items()
-        )
-        drawn.append(charts.shares("Controls by framework", parts, f'<div class="key soft">{key}</div>'))
-    if drawn:
-        yield f'<h2>At a glance</h2><div class="charts">{"".join(drawn)}</div>'
+def _figure(name: str, value: str, rest: str) -> str:
+    """`rest` is HTML."""
+    return f'<dl><dt>{text(name)}</dt><dd class="value">{text(value)}</dd><dd>{rest}</dd></dl>'
 
 
-def _finding(item: FindingLine) -> Sequence[str]:
+def _when(made_at: str) -> str:
+    try:
+        when = datetime.datetime.fromisoformat(made_at)
+    except ValueError:
+        return made_at
+    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+
+
+def _made(review: Review) -> str:
+    source = SOURCES.get(review.source, review.source)
     return (
-        f'<span class="tag {item.severity.value}">{item.severity.value}</span>',
-        f"<code>{escape(item.rule)}</code><br>{escape(item.title)}",
-        escape(item.resource),
-        escape(item.detail),
-        escape(item.remedy),
+        f"Made by <code>skywright review {text(review.stack)}</code>: {review.examined} resources read from "
+        f"{text(source)}, {review.rules} rules. It judges what is declared, before anything is created."
     )
-
-
-def _excused(item: FindingLine) -> Sequence[str]:
-    known = item.exemption
-    why = f"until {known.expires}, {known.owner}: {known.reason}" if known else "only the update will tell"
-    return (*_finding(item)[:4], escape(why))
-
-
-def _cost(review: Review) -> Iterator[str]:
-    if (estimate := review.estimate) is None:
-        return
-    yield "<h2>Cost of a month, line by line</h2>"
-    lines = sorted(estimate.lines, key=lambda line: -(line.monthly_usd or line.high_usd or Decimal(0)))
-    rows = [
-        (
-            escape(line.part), escape(line.resource), escape(line.component), _usd(line.monthly_usd),
-            _usd(line.low_usd), _usd(line.high_usd), escape(line.note), escape(line.source),
-        )
-        for line in lines
-    ]  # fmt: skip
-    heads = ("Component", "Resource", "What", "USD", "Low", "High", "Note", "Source")
-    yield _folded(
-        f"{len(lines)} lines; those that are known sum to {estimate.total:,.2f} USD", _table(heads, rows, 3, 6)
-    )
-    if estimate.assumptions:
-        items = "".join(f"<li>{escape(text)}</li>" for text in estimate.assumptions)
-        yield _folded(f"{len(estimate.assumptions)} assumptions", f"<ul>{items}</ul>")
-
-
-def _quotas(review: Review) -> Iterator[str]:
-    if review.quotas:
-        rows = [
-            (
-                f'<span class="tag {_QUOTA[line.status.value]}">{line.status.value}</span>', escape(line.title),
-                _number(line.needed, "at least " if line.is_at_least else ""), _number(line.limit),
-                escape(line.basis.value), escape(line.where_to_ask), escape(line.note),
-            )
-            for line in sorted(review.quotas, key=lambda it: ("short", "unknown", "enough").index(it.status.value))
-        ]  # fmt: skip
-        heads = ("State", "Quota", "Needed", "Limit", "Known from", "Where to ask", "Note")
-        yield f"<h2>Quotas</h2>{_table(heads, rows, 2, 4)}"
-
-
-_QUOTA = {"short": "high", "unknown": "medium", "enough": "good"}
-
-
-def _controls(review: Review) -> Iterator[str]:
-    if review.controls:
-        yield "<h2>Controls</h2><p class='soft'>What declarations show, control by control; the rest is for people.</p>"
-    for name, controls in review.controls.items():
-        counts = Counter(item.state for item in controls)
-        told = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
-        rows = [
-            (
-                escape(item.control.id), escape(item.control.title),
-                f'<span class="tag {COLOURS[item.state]}">{item.state.value}</span>',
-                escape(item.look_at or ", ".join(sorted({line.resource for line in item.findings}))),
-                str(len(item.examined)),
-            )
-            for item in controls
-        ]  # fmt: skip
-        heads = ("Control", "What it asks", "State", "To look at", "Examined")
-        yield _folded(f"{name}: {told}", _table(heads, rows, 4, 5))
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], first: int = 0, last: int = 0) -> str:
-    """Cells are HTML. Columns from `first` up to `last` are numbers."""
-
-    def style(index: int) -> str:
-        return ' class="number"' if first <= index < last else ""
-
-    head = "".join(f"<th{style(index)}>{text}</th>" for index, text in enumerate(heads))
-    body = "".join(
-        "<tr>"
-        + "".join(f'<td{style(index)} data-head="{heads[index]}">{cell}</td>' for index, cell in enumerate(row))
-        + "</tr>"
-        for row in rows
-    )
-    return f'<div class="scroll"><table class="wide"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{escape(title)}</summary>{content}</details>"
-
-
-def _usd(amount: Decimal | None) -> str:
-    return '<span class="soft">unknown</span>' if amount is None else f"{amount:,.2f}"
-
-
-def _number(value: float | None, before: str = "") -> str:
-    return '<span class="soft">unknown</span>' if value is None else f"{before}{value:g}"

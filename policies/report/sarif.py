@@ -15,7 +15,10 @@ from policies.rule import Severity
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 SCORES = {Severity.LOW: "2.0", Severity.MEDIUM: "5.0", Severity.HIGH: "8.0", Severity.CRITICAL: "9.5"}
-"""`security-severity`, by which GitHub ranks."""
+"""`security-severity`: GitHub's critical begins at 9, its high at 7, its medium at 4."""
+DEFAULTS = {Severity.LOW: "note", Severity.MEDIUM: "warning", Severity.HIGH: "error", Severity.CRITICAL: "error"}
+OF_MONEY = ("cost-", "quota-", "budget-", "production-budget-", "accelerator", "scales-to-zero", "idle-shutdown")
+"""Rules, by how their names begin, that are about money and capacity."""
 
 
 def render(review: Review) -> str:
@@ -37,13 +40,17 @@ def plain(review: Review) -> dict[str, Any]:
 
 
 def _rule(item: FindingLine) -> dict[str, Any]:
+    is_security = not item.rule.startswith(OF_MONEY)
+    properties: dict[str, Any] = {"tags": ["security" if is_security else "cost", "infrastructure"]}
+    if is_security:  # GitHub ranks by it, and reads it beside that tag alone
+        properties["security-severity"] = SCORES[item.severity]
     return {
         "id": item.rule,
         "shortDescription": {"text": item.title},
         "fullDescription": {"text": f"{item.title}. {item.why}"},
-        "help": {"text": item.remedy},
-        "defaultConfiguration": {"level": "error" if item.severity.rank >= Severity.HIGH.rank else "warning"},
-        "properties": {"security-severity": SCORES[item.severity], "tags": ["infrastructure"]},
+        "help": {"text": f"{item.why} {item.remedy}"},
+        "defaultConfiguration": {"level": DEFAULTS[item.severity]},
+        "properties": properties,
     }
 
 
@@ -52,7 +59,7 @@ def _result(item: FindingLine, index: int, stack: str) -> dict[str, Any]:
         "ruleId": item.rule,
         "ruleIndex": index,
         "level": _level(item),
-        "kind": "fail" if item.is_open else "review",
+        "kind": "open" if item.status == "unknown" else "fail",
         "message": {"text": f"{item.resource}: {item.detail}. {item.remedy}"},
         "locations": [
             {
@@ -65,18 +72,21 @@ def _result(item: FindingLine, index: int, stack: str) -> dict[str, Any]:
                 ],
             }
         ],
-        "partialFingerprints": {"skywright/v1": _fingerprint(item, stack)},
+        "partialFingerprints": {
+            "skywright/v1": (fingerprint := _fingerprint(item, stack)),
+            "primaryLocationLineHash": f"{fingerprint[:16]}:1",  # all that GitHub tells alerts of one line apart by
+        },
     }
     if item.exemption:
-        made["suppressions"] = [{"kind": "external", "justification": str(item.exemption)}]
+        made["suppressions"] = [{"kind": "external", "status": "accepted", "justification": str(item.exemption)}]
     return made
 
 
 def _level(item: FindingLine) -> str:
-    """A result that isn't certain is no failure: SARIF knows `none` for those alone."""
-    if not item.is_open:
+    """`none` for what isn't certain: SARIF allows another level to failures alone."""
+    if item.status == "unknown":
         return "none"
-    return "error" if item.level is Level.MANDATORY else "warning"
+    return "error" if item.level is Level.MANDATORY else "note" if item.severity is Severity.LOW else "warning"
 
 
 def _fingerprint(item: FindingLine, stack: str) -> str:

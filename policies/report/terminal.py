@@ -118,7 +118,7 @@ def _cost(review: Review) -> list[RenderableType]:
     if (estimate := review.estimate) is None:
         return []
     bounds = f"{figures.usd(estimate.low)} to {figures.usd(estimate.high)} where bounds are known"
-    shown: list[RenderableType] = [_title(f"Cost of a month: {figures.usd(estimate.total)} USD", bounds)]
+    shown: list[RenderableType] = [_title(f"Cost of a month: {figures.usd(figures.total(estimate))} USD", bounds)]
     if review.change:
         share = figures.percent(review)
         shown.append(_say(f"change: {figures.signed(review.change.delta)} USD{f' ({share})' if share else ''}", 2))
@@ -128,7 +128,7 @@ def _cost(review: Review) -> list[RenderableType]:
         return shown
     table = _grid("component", "USD", "at the most", "unknown", right=("USD", "at the most", "unknown"))
     for bar in figures.bars(estimate, by_part=True):
-        table.add_row(bar.name, figures.usd(bar.likely), figures.usd(bar.high), str(bar.unknown or ""))
+        table.add_row(bar.name, figures.usd(bar.likely), figures.usd(bar.high or None), str(bar.unknown or ""))
     shown += [Text(""), Padding(table, (0, 0, 0, 2), expand=False), Text("")]
     table = _grid("dearest lines", "what", "USD", "low", "high", right=("USD", "low", "high"))
     known = [line for line in figures.dearest(estimate.lines) if line.monthly_usd is not None]

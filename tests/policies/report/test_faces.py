@@ -77,7 +77,9 @@ def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
     Reader().feed(page)
     tags = {tag for tag, _ in found}
     assert not tags & {"script", "link", "img", "iframe", "object"}
-    assert not [key for _, attrs in found for key in attrs if key in ("src", "href") or key.startswith("on")]
+    assert not [key for _, attrs in found for key in attrs if key == "src" or key.startswith("on")]
+    named = {f"#{attrs['id']}" for _, attrs in found if "id" in attrs}
+    assert {attrs["href"] for _, attrs in found if "href" in attrs} <= named
     assert "url(" not in page and "@import" not in page
     assert "&lt;script&gt;" in page
 
