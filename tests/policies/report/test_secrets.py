@@ -27,22 +27,22 @@ def secret(value: Any = WORD) -> dict[str, Any]:
 
 
 def states() -> list[dict[str, Any]]:
-    """Secrets where rules look: as a whole, in a list, in a policy, below a tag, and as a switch."""
+    """Secrets where rules look and tell what they found: a switch, a whole mapping, an item of a list, a document."""
     inputs = {
         "aws:ec2/instance:Instance": {
             "userData": secret(),
-            "instanceType": secret("m5.large"),
+            "metadataOptions": {"httpTokens": secret()},
             "tags": secret({"a": WORD}),
         },
         "aws:s3/bucket:Bucket": {
-            "acl": secret("public-read"),
+            "acl": secret(),
             "serverSideEncryptionConfiguration": secret({"k": WORD}),
         },
         "aws:iam/policy:Policy": {"policy": secret(json.dumps({"Statement": [{"Action": "*", "Sid": WORD}]}))},
         "aws:ec2/securityGroup:SecurityGroup": {
             "ingress": [{"cidrBlocks": [secret("0.0.0.0/0")], "description": secret()}]
         },
-        "aws:ecr/repository:Repository": {"imageTagMutability": secret("MUTABLE")},
+        "aws:ecr/repository:Repository": {"imageTagMutability": secret()},
     }
     return [
         {"type": token, "urn": URN.format(type=token, name=f"r{index}"), "inputs": given}
