@@ -163,7 +163,7 @@ class Engine:
         """What `pulumi preview --json` prints: every step with its inputs."""
         self.ensure_stack()
         self.recover()
-        return dict(json.loads(self._ask("preview", "--json", *self._pack())))
+        return dict(json.loads(self._ask("preview", "--json", "--show-sames", *self._pack())))
 
     def outputs(self, *, shows_secrets: bool = False) -> dict[str, Any]:
         """What the program exported at the last `up`; empty when there was none. Secrets read "[secret]"."""

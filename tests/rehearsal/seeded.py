@@ -11,6 +11,9 @@ from policies.resources import UNKNOWN, Resource
 from policies.rule import Check, Example
 from policies.rules import all_rules
 
+ALONE = frozenset({"budget-declared", "idle-shutdown", "scales-to-zero"})
+"""Rules whose bad examples are good beside those of others: of a whole stack they ask what it lacks."""
+
 
 def seeds(package: str) -> Iterator[tuple[str, list[Resource]]]:
     """Rule -> the resources of one bad example of each of its checks that is about this cloud's types."""
@@ -31,7 +34,7 @@ def worlds(package: str) -> dict[str, list[tuple[str, list[Resource]]]]:
         tags = [props["tags"] for props in components if isinstance(props.get("tags"), Mapping)]
         classes = {str(each.get("data_classification", "")) for each in tags} - {"", "internal"}
         key = f"{'production' if is_production else 'development'}{''.join(f'-{it}' for it in sorted(classes))}"
-        found.setdefault(key, []).append((name, resources))
+        found.setdefault(name if name in ALONE else key, []).append((name, resources))
     return found
 
 
