@@ -22,7 +22,7 @@ EXIT_FINDINGS, EXIT_NO_REVIEW = 1, 2
 
 FACES = {
     "terminal": "report.terminal", "markdown": "report.markdown", "json": "report.as_json", "sarif": "report.sarif",
-    "html": "report.html", "oscal": "frameworks.oscal",
+    "html": "report.page", "oscal": "frameworks.oscal",
 }  # fmt: skip
 """Format -> module under policies; each has `render(review) -> str`."""
 

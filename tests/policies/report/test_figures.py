@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from policies.cost import Estimate, Line
 from policies.enforcement import Level
-from policies.report import figures, html, markdown, terminal
+from policies.report import figures, markdown, page, terminal
 from policies.report.model import FindingLine, Review
 from policies.rule import Severity
 
@@ -51,7 +51,7 @@ def test_what_nobody_knows_is_no_zero() -> None:
     assert (network.name, network.likely, network.unknown) == ("network", Decimal("3.00"), 1)
     assert (training.name, training.likely, training.unknown) == ("training", None, 1)
     review = dataclasses.replace(EMPTY, estimate=estimate)
-    for text in (terminal.render(review), markdown.render(review), html.render(review)):
+    for text in (terminal.render(review), markdown.render(review), page.render(review)):
         assert not re.search(r"(?<![\d.])0\.00(?![\d\"])", text)
         assert "2 unknown lines" in text or "2 lines unknown" in text
 
@@ -60,7 +60,7 @@ def test_a_sum_of_what_nobody_knows_is_unknown() -> None:
     review = dataclasses.replace(EMPTY, estimate=Estimate((line("training", None),)))
     assert "Cost of a month: unknown USD" in terminal.render(review)
     assert "**unknown USD + 1 unknown line**" in markdown.render(review)
-    assert '<dd class="value">unknown</dd>' in html.render(review)
+    assert '<dd class="value">unknown</dd>' in page.render(review)
 
 
 amounts = st.none() | st.decimals("-50", "5000", places=2)

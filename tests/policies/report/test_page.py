@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 
-from policies.report import html
+from policies.report import page as face
 from tests.page import browser
 from tests.policies.report import example
 
@@ -27,7 +27,7 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("page") / "review.html"
-    path.write_text(html.render(example.review()), encoding="utf-8")
+    path.write_text(face.render(example.review()), encoding="utf-8")
     return path
 
 
