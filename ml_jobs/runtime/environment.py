@@ -1,6 +1,7 @@
-"""Where this process stands: platform, rank, world size, master. Read from a table of platforms, first match wins.
+"""Where this process stands: platform, rank, world size, master; and the job that it runs.
 
-A new platform is one more row: the variables that give it away, and a reader of them.
+A rank reads its `Place` from what started it, which speaks torchrun's variables. What starts the ranks of a node reads
+its `Node` from the platform's own variables and files (platforms.py).
 """
 
 from __future__ import annotations
@@ -8,17 +9,24 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from catalog.errors import UserError, mistake
-from ml_jobs.contract import JobSpec
+from ml_jobs.contract import CONTRACT_VARIABLE, JobSpec, StackContract
+from ml_jobs.runtime.platforms import Node, integer, node
+
+__all__ = ["Job", "Node", "Place", "contract", "detect", "folder", "job", "node"]
 
 JOB_VARIABLE = "SKYWRIGHT_JOB"
 RUN_ID_VARIABLE = "SKYWRIGHT_RUN_ID"
 RUN_DIR_VARIABLE = "SKYWRIGHT_RUN_DIR"
+RUN_URL_VARIABLE = "SKYWRIGHT_RUN_URL"
+"""Where the run's time line and summary are published, an fsspec URL; unset where the folder itself is read."""
+ATTEMPT_VARIABLE = "SKYWRIGHT_ATTEMPT"
 NOTICE_VARIABLE = "SKYWRIGHT_NOTICE_S"
 POOL_VARIABLE = "SKYWRIGHT_POOL"
 """The pool that the ranks run in, where the launcher says so; else the spec's possible pools are looked at."""
@@ -52,94 +60,104 @@ class Place:
             raise UserError("MASTER_PORT is not set, and there is more than one rank", "Start the ranks with torchrun.")
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """A row of the table: it is this platform when all of `markers` are set."""
-
-    name: str
-    markers: tuple[str, ...]
-    read: Callable[[Mapping[str, str]], Place]
-
-
-def _integer(env: Mapping[str, str], name: str, default: int | None = None) -> int:
-    value = env.get(name, "")
-    if not value and default is not None:
-        return default
-    try:
-        return int(value)
-    except ValueError:
-        raise mistake(name, value, "a whole number", "Start the ranks with torchrun or `skywright train`.") from None
-
-
-def _torchrun(env: Mapping[str, str]) -> Place:
-    world_size = _integer(env, "WORLD_SIZE")
+def detect(env: Mapping[str, str] = os.environ) -> Place:
+    """Where this process stands: alone without RANK and WORLD_SIZE, which torchrun, the image's entry point and the
+    local stack's agent set alike. Raises UserError when the variables contradict each other.
+    """
+    if not (env.get("RANK") and env.get("WORLD_SIZE")):
+        return Place(platform="alone")
+    world_size = integer(env, "WORLD_SIZE")
     return Place(
         platform="torchrun",
-        rank=_integer(env, "RANK"),
+        rank=integer(env, "RANK"),
         world_size=world_size,
-        local_rank=_integer(env, "LOCAL_RANK", 0),
-        local_world_size=_integer(env, "LOCAL_WORLD_SIZE", world_size),
-        node=_integer(env, "GROUP_RANK", 0),
-        attempt=_integer(env, "TORCHELASTIC_RESTART_COUNT", 0),
+        local_rank=integer(env, "LOCAL_RANK", 0),
+        local_world_size=integer(env, "LOCAL_WORLD_SIZE", world_size),
+        node=integer(env, "GROUP_RANK", integer(env, "NODE_RANK", 0)),
+        attempt=integer(env, "TORCHELASTIC_RESTART_COUNT", 0),
         master_addr=env.get("MASTER_ADDR", "127.0.0.1"),
-        master_port=_integer(env, "MASTER_PORT") if "MASTER_PORT" in env else None,
+        master_port=integer(env, "MASTER_PORT") if "MASTER_PORT" in env else None,
     )
-
-
-def _alone(_: Mapping[str, str]) -> Place:
-    return Place(platform="alone")
-
-
-PLATFORMS: tuple[Platform, ...] = (
-    Platform("torchrun", ("RANK", "WORLD_SIZE"), _torchrun),  # the local stack's agent speaks it too
-    Platform("alone", (), _alone),
-)
-
-
-def detect(env: Mapping[str, str] = os.environ) -> Place:
-    """Where this process stands. Raises UserError when the platform's variables contradict each other."""
-    return next(row for row in PLATFORMS if all(env.get(marker) for marker in row.markers)).read(env)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What runs here: its spec, id, folder (events, summary) and the notice that its capacity gives, in seconds."""
+    """What runs here: its spec, id, folder (events, summary) and the notice that its capacity gives, in seconds.
+
+    `origin`: who submitted it, when and from which code. `url`: where its time line is published, if anywhere.
+    `attempt` counts from 0 where the launcher knows it.
+    """
 
     spec: JobSpec
     id: str
     folder: Path
     notice_s: float
     pool: str | None
+    url: str | None = None
+    attempt: int | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 def job(env: Mapping[str, str] = os.environ) -> Job:
     """The job that SKYWRIGHT_JOB names. Raises UserError in one line for a missing or wrong variable or file."""
-    path = env.get(JOB_VARIABLE)
-    if not path:
+    place = env.get(JOB_VARIABLE)
+    if not place:
         raise UserError(
             f"{JOB_VARIABLE} is not set", "Start the job with `skywright train`, or name its JobSpec's file."
         )
-    try:
-        data: Any = json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{JOB_VARIABLE} names {path}, which can't be read: {error}") from None
-    spec = JobSpec.read(data, where=path)
+    data = _read(place, JOB_VARIABLE)
+    spec = JobSpec.read(data, where=place)
     run_id = env.get(RUN_ID_VARIABLE) or spec.name
     if "/" in run_id or run_id.startswith("."):
         raise mistake(RUN_ID_VARIABLE, run_id, "a name without slashes that begins with no dot")
+    origin = data.get("job")
+    here = folder(env)
+    assert here is not None
     return Job(
         spec=spec,
         id=run_id,
-        folder=Path(env.get(RUN_DIR_VARIABLE) or Path(path).parent),
+        folder=here,
         notice_s=_seconds(env, NOTICE_VARIABLE, DEFAULT_NOTICE_S),
         pool=env.get(POOL_VARIABLE) or None,
+        url=(env.get(RUN_URL_VARIABLE) or "").rstrip("/") or None,
+        attempt=integer(env, ATTEMPT_VARIABLE) if env.get(ATTEMPT_VARIABLE) else None,
+        origin=origin if isinstance(origin, dict) else {},
     )
 
 
+def contract(env: Mapping[str, str] = os.environ) -> StackContract:
+    """The contract that SKYWRIGHT_CONTRACT names, a path or a URL. Raises UserError when there is none."""
+    place = env.get(CONTRACT_VARIABLE)
+    if not place:
+        raise UserError(
+            f"{CONTRACT_VARIABLE} is not set", "Start the job with `skywright train`, or name the contract's file."
+        )
+    return StackContract.read(_read(place, CONTRACT_VARIABLE), where=place)
+
+
+def _read(place: str, variable: str) -> Any:
+    """The JSON that `variable` names by `place`, a path or an fsspec URL. StorageError for a store that is away."""
+    from ml_jobs.runtime.storage import Folder
+
+    try:
+        if "://" not in place:
+            return json.loads(Path(place).read_text())
+        parent, _, name = place.rpartition("/")
+        return json.loads(Folder(parent).read(name))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{variable} names {place}, which can't be read: {error}") from None
+
+
 def folder(env: Mapping[str, str] = os.environ) -> Path | None:
-    """Where the run's events go, as far as the environment alone can tell."""
-    given = env.get(RUN_DIR_VARIABLE) or (str(Path(env[JOB_VARIABLE]).parent) if env.get(JOB_VARIABLE) else "")
-    return Path(given) if given else None
+    """Where the run's events go, as far as the environment alone can tell; None without a job."""
+    if given := env.get(RUN_DIR_VARIABLE):
+        return Path(given)
+    place = env.get(JOB_VARIABLE)
+    if not place:
+        return None
+    if "://" in place:  # no folder of this machine: what is written there is scratch
+        return Path(tempfile.gettempdir()) / "skywright" / (env.get(RUN_ID_VARIABLE) or "run")
+    return Path(place).parent
 
 
 def _seconds(env: Mapping[str, str], name: str, default: float) -> float:

@@ -55,11 +55,10 @@ def join(place: Place) -> Groups:
                 world_size=place.world_size,
                 timeout=TIMEOUT,
             )
-        return Groups(
-            device=device,
-            control=dist.new_group(backend="gloo", timeout=TIMEOUT),
-            checkpoints=dist.new_group(backend="gloo", timeout=TIMEOUT),
-        )
+        control = dist.new_group(backend="gloo", timeout=TIMEOUT)
+        checkpoints = dist.new_group(backend="gloo", timeout=TIMEOUT)
+        dist.barrier(group=control)  # rank 0 holds the store: it may not leave while another still joins
+        return Groups(device=device, control=control, checkpoints=checkpoints)
     except (dist.DistError, RuntimeError, OSError, ValueError) as error:
         raise PeersLost(
             f"rank {place.rank} of {place.world_size} can't meet its peers at {place.master_addr}:{place.master_port}: "

@@ -76,7 +76,7 @@ def main() -> int:
 def _rank(notice: Notice) -> int:
     place = environment.detect()
     job = environment.job()
-    contract = StackContract.from_environment()
+    contract = environment.contract()
     events = Events(job.folder, is_enabled=place.rank == 0)
     if job.spec.resources.world_size != place.world_size:
         log.warning("the job asks for %d ranks and runs on %d", job.spec.resources.world_size, place.world_size)

@@ -188,7 +188,7 @@ class Run:
         if not self.is_first:
             return None
         url = f"{self.contract.storage.artifacts}/models/{self.spec.output}/{self.id}"
-        origin = self._origin()
+        origin = dict(self._job.origin)
         lineage = self._lineage(origin, described)
         content = artifact.files(
             described, name=self.spec.output, weights=unwrapped(model).state_dict(), lineage=lineage
@@ -238,14 +238,6 @@ class Run:
                 log.warning("registering is tried again in %.1f s: %s", delay_s, error)
                 time.sleep(delay_s)
                 delay_s = min(delay_s * 2, 5.0)
-
-    def _origin(self) -> dict[str, Any]:
-        """Who submitted the job and from which code, as the scheduler wrote it beside the spec."""
-        try:
-            origin = json.loads((self._job.folder / "job.json").read_text()).get("job", {})
-        except (OSError, ValueError, AttributeError):
-            return {}
-        return origin if isinstance(origin, dict) else {}
 
     def _lineage(self, origin: dict[str, Any], described: artifact.Model) -> dict[str, Any]:
         return {

@@ -86,6 +86,16 @@ class Folder:
         except Exception as error:
             raise explain(error, f"{self.url}/{name}", "read") from None
 
+    def write(self, name: str, data: bytes) -> None:
+        """Write one file, whole or not at all; one of that name is replaced. Raises StorageError."""
+        if self.is_local:
+            write_atomic(Path(self._root) / name, data)
+            return
+        try:
+            self._fs.pipe_file(f"{self._root}/{name}", data)
+        except Exception as error:
+            raise explain(error, f"{self.url}/{name}", "written") from None
+
     def publish(self, name: str, files: Mapping[str, bytes], *, last: str) -> int:
         """Write `files` as the folder `name`, whole or not at all; `last` is the file that makes it whole.
 
