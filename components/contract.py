@@ -78,11 +78,13 @@ class Context:
 
 @dataclass(frozen=True)
 class NetworkOutputs:
-    """`network_ref`: the network's id. `private_refs`: where workloads run. `address`: the host part of URLs."""
+    """`network_ref`: the network's id. `private_refs`: where workloads run. `firewall_refs`: the security groups that
+    a managed job's instances join, where the cloud places them in this network."""
 
     network_ref: pulumi.Output[str]
     private_refs: pulumi.Output[Sequence[str]]
     public_refs: pulumi.Output[Sequence[str]]
+    firewall_refs: pulumi.Output[Sequence[str]] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -120,11 +122,13 @@ class RegistryOutputs:
 
 @dataclass(frozen=True)
 class TrainingOutputs:
-    """`pools` and `queues` as the stack contract carries them."""
+    """`pools` and `queues` as the stack contract carries them. `tensorboard_ref`: where jobs log to, where there is
+    one of the cloud's."""
 
     cluster_ref: pulumi.Output[str]
     pools: pulumi.Output[Sequence[Pool]]
     queues: pulumi.Output[Sequence[Queue]]
+    tensorboard_ref: pulumi.Output[str] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from ml_jobs.contract import (
     BudgetRefs,
     Endpoint,
     Identities,
+    NetworkRefs,
     RegistryRefs,
     StackContract,
     StorageUrls,
@@ -151,6 +152,10 @@ def _contract(settings: Settings, facts: Mapping[str, Any]) -> dict[str, Any]:
             data=facts["storage.data_url"],
             artifacts=facts["storage.artifacts_url"],
             checkpoints=facts["storage.checkpoints_url"],
+            key=facts["storage.key_ref"] or None,
+        ),
+        network=NetworkRefs(
+            subnets=tuple(facts["network.private_refs"]), firewalls=tuple(facts["network.firewall_refs"] or ())
         ),
         registry=RegistryRefs(
             tracking_url=facts["registry.tracking_url"],
@@ -160,7 +165,11 @@ def _contract(settings: Settings, facts: Mapping[str, Any]) -> dict[str, Any]:
         pools=tuple(facts["training.pools"]),
         queues=tuple(facts["training.queues"]),
         endpoints=endpoints,
-        telemetry=Telemetry(metrics_url=facts["monitoring.metrics_url"], otlp_url=facts["monitoring.otlp_url"]),
+        telemetry=Telemetry(
+            metrics_url=facts["monitoring.metrics_url"],
+            otlp_url=facts["monitoring.otlp_url"],
+            tensorboard_ref=facts["training.tensorboard_ref"],
+        ),
         budget=BudgetRefs(state_url=facts["budget.state_url"]),
     )
     return contract.model_dump(mode="json")

@@ -180,6 +180,14 @@ class StorageUrls(Record):
     data: str
     artifacts: str
     checkpoints: str
+    key: str | None = Field(None, description="the key that encrypts them, as the cloud refers to it")
+
+
+class NetworkRefs(Record):
+    """Where jobs are placed, as the cloud refers to it; empty where a cluster or this machine decides."""
+
+    subnets: tuple[str, ...] = ()
+    firewalls: tuple[str, ...] = Field((), description="security groups that a job's instances join")
 
 
 class RegistryRefs(Record):
@@ -220,6 +228,7 @@ class Endpoint(Record):
 class Telemetry(Record):
     otlp_url: str | None = None
     metrics_url: str | None = None
+    tensorboard_ref: str | None = None
 
 
 class BudgetRefs(Record):
@@ -236,6 +245,7 @@ class StackContract(Record):
     region: str | None = None
     identities: Identities
     storage: StorageUrls
+    network: NetworkRefs = NetworkRefs()
     registry: RegistryRefs
     pools: tuple[Pool, ...] = ()
     queues: tuple[Queue, ...] = ()

@@ -73,15 +73,17 @@ class Network(contract.Network):
                 ways = declare_ways_group(self, vpc.id, spec.cidr)
                 declare_interface_ways(self, vpc.id, private_ids, ways.id)
             declare_flow_logs(self, vpc.id, logs_key_arn, account_id)
+        training_group_id = declare_training_group(self, vpc_id).id
         return AwsNetwork(
             network_ref=vpc_id,
             private_refs=pulumi.Output.all(*private_ids),
             public_refs=pulumi.Output.all(*public_ids),
+            firewall_refs=training_group_id.apply(lambda group: [group]),
             account_id=account_id,
             vpc_id=vpc_id,
             private_subnet_ids=pulumi.Output.all(*private_ids),
             public_subnet_ids=pulumi.Output.all(*public_ids),
-            training_group_id=declare_training_group(self, vpc_id).id,
+            training_group_id=training_group_id,
             endpoint_group_id=declare_endpoint_group(self, vpc_id).id,
             logs_key_arn=logs_key_arn,
             ways_group_id=ways.id if ways else None,

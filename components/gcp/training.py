@@ -58,17 +58,19 @@ class TrainingCluster(contract.TrainingCluster):
         for use in ("pipeline", "viewer", "admin"):
             grant_in_project(self, use, "reads-jobs", network.project_id, reads.name, members[use])
         grant_in_project(self, "pipeline", "submits-jobs", network.project_id, submits.name, members["pipeline"])
+        tensorboard = None
         if gcp_settings(self.ctx).tensorboard:
-            self._tensorboard(network, storage, members["training"])
+            tensorboard = self._tensorboard(network, storage, members["training"])
         region = region_of(self.ctx)
         return GcpTraining(
             cluster_ref=network.project_id.apply(lambda project: f"projects/{project}/locations/{region}"),
             pools=pools,
             queues=pulumi.Output.from_input(0).apply(lambda _: []),
+            tensorboard_ref=tensorboard,
         )
 
-    def _tensorboard(self, network: GcpNetwork, storage: GcpStorage, training: pulumi.Input[str]) -> None:
-        gcp.vertex.AiTensorboard(
+    def _tensorboard(self, network: GcpNetwork, storage: GcpStorage, training: pulumi.Input[str]) -> pulumi.Output[str]:
+        board = gcp.vertex.AiTensorboard(
             self.child_name("tensorboard"),
             project=network.project_id,
             region=self.ctx.region,
@@ -98,6 +100,8 @@ class TrainingCluster(contract.TrainingCluster):
             ],
         )
         grant_in_project(self, "training", "writes-tensorboard", network.project_id, writes.name, training)
+        ref: pulumi.Output[str] = board.id
+        return ref
 
     def _on_cluster(
         self,

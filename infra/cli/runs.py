@@ -10,6 +10,7 @@ import typer
 from catalog.errors import UserError, did_you_mean
 from infra.cli import follow, render
 from infra.cli.options import JsonOption, StackOption
+from infra.cli.train import shown
 from infra.stack import stack_contract
 from ml_jobs.contract import StackContract
 from ml_jobs.identity import current_user
@@ -34,7 +35,7 @@ def list_runs(
 ) -> None:
     """The newest runs."""
     runs = _reader(stack_contract(stack)).runs(limit)
-    rows = [run.detail for run in runs] if as_json else [_row(run) for run in runs]
+    rows = [shown(run) for run in runs] if as_json else [_row(run) for run in runs]
     render.table(f"Runs of stack {stack}", COLUMNS, rows, as_json=as_json)
 
 
@@ -45,7 +46,7 @@ def show(run: RunArgument, stack: StackOption = "local", as_json: JsonOption = F
     found = _resolve(reader, run)
     events = list(reader.events(found.id))
     if as_json:
-        render.emit({**found.detail, "events": events})
+        render.emit({**shown(found), "events": events})
         return
     facts = [{"key": key, "value": value} for key, value in _facts(found)]
     render.table(found.id, (("key", ""), ("value", "")), facts)
@@ -85,7 +86,7 @@ def stop(
     sender = launcher(stack_contract(stack))
     stopped = sender.stop(_resolve(sender, run).id, by=current_user(), reason=reason)
     if as_json:
-        render.emit(stopped.detail)
+        render.emit(shown(stopped))
     else:
         render.say(f"{stopped.id} is {stopped.state}")
 
@@ -102,6 +103,8 @@ def preempt(
     from ml_jobs.launch.local import LocalLauncher
 
     contract = stack_contract(stack)
+    if contract.cloud != "local":
+        raise UserError(f"stack {stack} is on {contract.cloud}; only a local stack's market can be told to preempt")
     market = LocalLauncher(contract, identity=contract.identities.admin)
     found = _resolve(market, run)
     slot = found.detail.get("slot")
@@ -136,23 +139,22 @@ def _resolve(reader: Launcher, name: str) -> Run:
 
 
 def _row(run: Run) -> dict[str, Any]:
-    detail, model = run.detail, run.model
-    ended, started = detail["ended_at"], detail["started_at"]
+    ended, started = run.ended_at, run.started_at
     return {
-        **detail,
-        "model": f"{model['name']} {model['version']}" if model else None,
-        "submitted": (render.when(detail["submitted_at"]) or "")[5:],
+        **shown(run),
+        "model": f"{run.model['name']} {run.model.get('version') or ''}".strip() if run.model else None,
+        "submitted": (render.when(run.submitted_at) or "")[5:] if run.submitted_at else None,
         "duration_s": round(ended - started) if ended and started else None,
         "cost": render.usd(run.cost_usd),
     }
 
 
 def _facts(run: Run) -> Iterator[tuple[str, Any]]:
-    detail, row = run.detail, _row(run)
+    row = _row(run)
     yield from ((key, row[key]) for key in ("state", "message", "model", "by", "team", "submitted", "duration_s"))
-    yield from ((key, detail[key]) for key in ("attempts", "preemptions", "failures", "exit_code", "goodput"))
+    yield from ((key, row[key]) for key in ("attempts", "preemptions", "failures", "exit_code", "goodput"))
     yield "cost", row["cost"]
-    yield "slots", ", ".join(detail["slots"]) or None
-    yield "params", ", ".join(f"{key}={value}" for key, value in detail["spec"]["params"].items())
-    commit = (detail["lineage"].get("git") or {}).get("commit")
-    yield "code", commit and commit[:12] + (" (changed)" if detail["lineage"]["git"].get("is_dirty") else "")
+    yield "slots", ", ".join(run.slots) or None
+    yield "params", ", ".join(f"{key}={value}" for key, value in run.params.items())
+    git = run.lineage.get("git") or {}
+    yield "code", git.get("commit") and git["commit"][:12] + (" (changed)" if git.get("is_dirty") else "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
@@ -13,7 +15,7 @@ from infra.stack import project_dir, stack_contract
 from ml_jobs.contract import Capacity
 from ml_jobs.identity import current_user
 from ml_jobs.launch import jobs
-from ml_jobs.launch.base import Launcher, Run, launcher
+from ml_jobs.launch.base import Launcher, Origin, Run, launcher, new_run
 from ml_jobs.launch.lineage import lineage
 
 
@@ -43,10 +45,11 @@ def train(
         resources={**spec.resources.model_dump(), **asked} if asked else None,
     )
     sender = launcher(stack_contract(stack))
-    run = sender.submit(sender.render(spec, by=current_user(), lineage=lineage(project_dir())))
+    origin = Origin(new_run(spec), current_user(), time.time(), lineage(project_dir()))
+    run = sender.submit(sender.render(spec, origin))
     if not wait:
         if as_json:
-            render.emit(sender.status(run).detail)
+            render.emit(shown(sender.status(run)))
         else:
             render.say(f"{run} is queued")
             render.next_step(f"skywright runs logs {run} --follow -s {stack}")
@@ -69,11 +72,11 @@ def finish(sender: Launcher, run: str, stack: str, *, as_json: bool) -> None:
             raise
     ended = sender.status(run)
     if as_json:
-        render.emit(ended.detail)
+        render.emit(shown(ended))
     if ended.state != "succeeded":
         raise failed(ended, stack)
     if not as_json:
-        goodput = ended.detail.get("goodput")
+        goodput = ended.goodput
         share = f", {goodput:.0%} of the paid time in steps that count" if goodput is not None else ""
         render.say(f"succeeded for {render.usd(ended.cost_usd)}{share}", style="green")
         if ended.model:
@@ -83,12 +86,17 @@ def finish(sender: Launcher, run: str, stack: str, *, as_json: bool) -> None:
             render.next_step(f"skywright runs show {run} -s {stack}")
 
 
+def shown(run: Run) -> dict[str, Any]:
+    """A run as `--json` prints it: what the stack says, under the names that all stacks share."""
+    return run.detail | {key: value for key, value in asdict(run).items() if key != "detail"}
+
+
 def failed(run: Run, stack: str) -> SkywrightError:
     """How a run that did not succeed is told; 78 stays 78, so that scripts need not retry it either."""
     error = SkywrightError(
         f"{run.id} {run.state}: {run.message or 'no reason given'}", f"Its log: skywright runs logs {run.id} -s {stack}"
     )
-    if run.detail.get("exit_code") == 78:
+    if run.exit_code == 78:
         error.exit_code = 78
     return error
 

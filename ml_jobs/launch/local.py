@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from catalog.errors import SkywrightError, UserError, did_you_mean
 from ml_jobs.contract import JobSpec, StackContract
 from ml_jobs.identity import read_token
-from ml_jobs.launch.base import Outputs, Run
+from ml_jobs.launch.base import Feature, Launcher, Origin, Outputs, Run
 
 if TYPE_CHECKING:
     import httpx
@@ -17,41 +17,44 @@ POLL_S = 10.0
 """How long the scheduler holds a request for events that has nothing to tell yet."""
 
 
-def render(job: JobSpec, stack: StackContract, *, by: str, lineage: dict[str, Any]) -> dict[str, Any]:
+def render(job: JobSpec, stack: StackContract, origin: Origin) -> dict[str, Any]:
     """The body of POST /jobs for `job` on `stack`. Pure: equal inputs, equal request."""
     return {
+        "id": origin.run,
         "spec": job.model_dump(mode="json", by_alias=True),
-        "by": by,
-        "lineage": lineage,
+        "by": origin.by,
+        "lineage": origin.lineage,
         "contract": stack.model_dump(mode="json"),
     }
 
 
-class LocalLauncher:
+class LocalLauncher(Launcher):
     """The local stack's launcher; shows the stack's trainer token unless `identity` refers to another."""
 
     cloud: ClassVar[str] = "local"
-    has_priority: ClassVar[bool] = True
-    has_gangs: ClassVar[bool] = True
-    has_events: ClassVar[bool] = True
+    title: ClassVar[str] = "the local stack"
+    lacks: ClassVar[Mapping[Feature, str]] = {
+        Feature.ACCELERATORS: "its slots are CPU ranks. Ask for resources.cpu, or train on a cloud.",
+        Feature.TIME_LIMIT: "a job that overruns its deadline goes on. Stop it: skywright runs stop.",
+    }
 
     def __init__(self, stack: StackContract, *, identity: str | None = None) -> None:
-        self.stack = stack
+        super().__init__(stack, identity=identity)
         queue = next((queue for queue in stack.queues if queue.ref), None)
         if queue is None or queue.ref is None:
             raise UserError(f"stack {stack.stack} has no queue to send jobs to", "Bring it up: skywright up")
         self.url = queue.ref.rstrip("/")
-        self._identity = identity or stack.identities.training
         self._client: httpx.Client | None = None
 
-    def render(self, job: JobSpec, *, by: str, lineage: dict[str, Any]) -> dict[str, Any]:
+    def render(self, job: JobSpec, origin: Origin) -> dict[str, Any]:
+        self.require(job)
         known = [queue.name for queue in self.stack.queues]
         if job.queue is not None and job.queue not in known:
             raise UserError(
                 f"queue is {job.queue!r}; stack {self.stack.stack} has: {', '.join(known)}",
                 did_you_mean(job.queue, known),
             )
-        return render(job, self.stack, by=by, lineage=lineage)
+        return render(job, self.stack, origin)
 
     def submit(self, request: dict[str, Any]) -> str:
         return str(self.ask("POST", "/jobs", request)["id"])
@@ -114,7 +117,7 @@ class LocalLauncher:
         import httpx
 
         if self._client is None:
-            token = read_token(self._identity)
+            token = read_token(self.identity)
             self._client = httpx.Client(
                 base_url=self.url, headers={"authorization": f"Bearer {token}"}, timeout=POLL_S + 20, trust_env=False
             )
@@ -136,12 +139,7 @@ class LocalLauncher:
 
 
 def _run(job: dict[str, Any]) -> Run:
-    return Run(
-        id=job["id"],
-        name=job["name"],
-        state=job["state"],
-        message=job["message"],
-        model=job["model"],
-        cost_usd=job["cost_usd"],
-        detail=job,
-    )
+    same = ("id", "name", "state", "message", "by", "team", "submitted_at", "started_at", "ended_at", "attempts",
+            "preemptions", "failures", "exit_code", "goodput", "cost_usd", "model", "lineage")  # fmt: skip
+    told = {key: job[key] for key in same}
+    return Run(**told, slots=tuple(job["slots"]), params=job["spec"]["params"], detail=job)

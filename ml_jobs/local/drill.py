@@ -18,7 +18,7 @@ from typing import Any
 
 from catalog.errors import SkywrightError
 from ml_jobs.contract import JobSpec
-from ml_jobs.launch.base import Run
+from ml_jobs.launch.base import Origin, Run, new_run
 from ml_jobs.launch.local import LocalLauncher
 
 WEIGHTS = "weights.safetensors"
@@ -158,7 +158,8 @@ class Drill:
         )
 
     def _submit(self) -> str:
-        return self.jobs.submit(self.jobs.render(self.spec, by=self.by, lineage=self.lineage))
+        origin = Origin(new_run(self.spec), self.by, time.time(), self.lineage)
+        return self.jobs.submit(self.jobs.render(self.spec, origin))
 
     def _finished(self, run: str) -> Run:
         for _ in self.jobs.events(run, follow=True):

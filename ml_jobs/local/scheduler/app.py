@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sqlite3
 import sys
@@ -126,7 +127,7 @@ class Api:
         lineage = body.get("lineage") or {}
         if not isinstance(lineage, dict):
             raise mistake("lineage", lineage, "an object")
-        job = self.controller.submit(spec, by=by, lineage=lineage, contract=contract)
+        job = self.controller.submit(spec, by=by, lineage=lineage, contract=contract, id=_run_id(body.get("id"), spec))
         self._audit(request, by, "submit a job", job.id)
         return 201, {"id": job.id}
 
@@ -224,6 +225,15 @@ async def _body(request: Request) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise UserError(f"the request's body is a {type(body).__name__}; allowed: a JSON object")
     return body
+
+
+def _run_id(given: object, spec: JobSpec) -> str | None:
+    """The id that a launcher chose, so that sending a job twice makes one run; None lets the scheduler choose."""
+    if given is not None and not (
+        isinstance(given, str) and re.fullmatch(rf"{re.escape(spec.name)}-[0-9a-f]{{8}}", given)
+    ):
+        raise mistake("id", given, f"{spec.name}- and eight hexadecimal digits")
+    return given
 
 
 def _number(request: Request, name: str, default: float, low: float, high: float) -> float:

@@ -124,8 +124,16 @@ class Controller:
 
     # what people ask for
 
-    def submit(self, spec: JobSpec, *, by: str, lineage: dict[str, Any], contract: dict[str, Any] | None) -> Job:
-        """Put a job into the queue. Raises UserError for the impossible, Held for a hold, OSError or sqlite3.Error."""
+    def submit(
+        self, spec: JobSpec, *, by: str, lineage: dict[str, Any], contract: dict[str, Any] | None, id: str | None = None
+    ) -> Job:
+        """Put a job into the queue; one that is there under this `id` is left as it is.
+
+        Raises UserError for the impossible, Held for a hold, OSError or sqlite3.Error.
+        """
+        if id is not None:
+            with contextlib.suppress(KeyError):
+                return self.queue.job(id)
         placement.require_possible(spec, self.settings.pools)
         secrets_of(spec, Path(self.config.root))
         hold = placement.blocking(self.holds.active(), Effect.BLOCK_NEW, spec.team)
@@ -134,7 +142,7 @@ class Controller:
                 f"hold {hold.id} on {hold.scope} keeps new jobs out: {hold.reason}",
                 f"An admin lifts it: skywright budget release {hold.id} --reason ...",
             )
-        origin = Origin(f"{spec.name}-{uuid.uuid4().hex[:8]}", by, time.time(), lineage)
+        origin = Origin(id or f"{spec.name}-{uuid.uuid4().hex[:8]}", by, time.time(), lineage)
         run = RunDir(self.runs, origin.id)
         run.create(spec, origin, contract or contract_of(self.config, self.settings))
         job = self.queue.add(spec, origin)

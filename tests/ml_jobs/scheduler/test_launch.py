@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from catalog.errors import SkywrightError, UserError
 from ml_jobs.contract import Capacity, JobSpec, Resources, StackContract
 from ml_jobs.launch import jobs, local
-from ml_jobs.launch.base import launcher
+from ml_jobs.launch.base import Origin, new_run
 from ml_jobs.launch.lineage import git, lineage
 from ml_jobs.launch.local import LocalLauncher
 
@@ -42,8 +42,10 @@ SPECS = st.builds(
 @settings(deadline=None)
 @given(SPECS)
 def test_a_rendered_request_is_what_the_scheduler_reads_and_the_same_every_time(spec):
-    request = local.render(spec, CONTRACT, by="ada", lineage={"git": None})
-    assert request == local.render(spec, CONTRACT, by="ada", lineage={"git": None})
+    origin = Origin(new_run(spec), "ada", 1.0, {"git": None})
+    request = local.render(spec, CONTRACT, origin)
+    assert request == local.render(spec, CONTRACT, origin)
+    assert request["id"] == origin.run
     assert JobSpec.read(request["spec"]) == spec
     assert StackContract.read(request["contract"]) == CONTRACT
 
@@ -108,12 +110,13 @@ def test_changed_specs_are_checked_anew():
 
 
 def test_what_the_stack_lacks_is_one_line():
-    with pytest.raises(UserError, match="can be launched on: local"):
-        launcher(CONTRACT.model_copy(update={"cloud": "aws"}))
     with pytest.raises(UserError, match="has no queue"):
         LocalLauncher(CONTRACT.model_copy(update={"queues": ()}))
     with pytest.raises(UserError, match="Did you mean default"):
-        LocalLauncher(CONTRACT).render(JobSpec(name="j", entry="a:b", queue="defalt"), by="ada", lineage={})
+        LocalLauncher(CONTRACT).render(JobSpec(name="j", entry="a:b", queue="defalt"), Origin("j-1", "ada", 1.0))
+    job = JobSpec(name="j", entry="a:b", resources=Resources(accelerator="A10G"))
+    with pytest.raises(UserError, match="asks for accelerators; the local stack has none: its slots are CPU ranks"):
+        LocalLauncher(CONTRACT).render(job, Origin("j-1", "ada", 1.0))
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path):
