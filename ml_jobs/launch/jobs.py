@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from catalog.errors import UserError, did_you_mean, mistake
 from ml_jobs.contract import JobSpec, explain
 
-SAMPLES = {"digits": "ml_jobs.train.digits"}
+SAMPLES = {"breast-cancer": "ml_jobs.train.breast_cancer", "digits": "ml_jobs.train.digits"}
 """Name -> the module whose `JOB` it is."""
 
 

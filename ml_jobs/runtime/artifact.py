@@ -9,7 +9,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from typing import Any
 
@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 GOLDEN_ROWS = 32
 MODEL = "model.json"
 WEIGHTS = "weights.safetensors"
-PACKAGES = ("numpy", "safetensors", "scikit-learn", "torch")
+PACKAGES = ("numpy", "safetensors", "scikit-learn", "skops", "torch")
 
 DATATYPES = {
     "BOOL": "bool",
@@ -48,15 +48,16 @@ class Tensor:
         return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """What a job hands over. `entry(**params)` builds the module again, whose `eval` answer is a dict by output name.
+    """What a job hands over. `entry(**params)` builds the module again, whose `eval` answer is a dict by output name;
+    a scikit-learn model (framework `sklearn`) is whole by itself, and handed over as an `Estimator`.
 
     `golden`: at least 32 rows of inputs by name; the first 32 are kept with the model's answers.
     """
 
-    entry: str
-    params: Mapping[str, Any]
+    entry: str = ""
+    params: Mapping[str, Any] = field(default_factory=dict)
     inputs: Sequence[Tensor]
     outputs: Sequence[Tensor]
     golden: Mapping[str, Any]
@@ -66,6 +67,7 @@ class Model:
     summary: str
     higher_is_better: bool = True
     tolerance: float = 1e-4
+    framework: str = "torch"
 
 
 def build(entry: str, params: Mapping[str, Any]) -> Any:
@@ -79,30 +81,28 @@ def build(entry: str, params: Mapping[str, Any]) -> Any:
 
 def files(model: Model, *, name: str, weights: Mapping[str, Any], lineage: Mapping[str, Any]) -> dict[str, bytes]:
     """The artifact's files. Builds the model anew from its weights, as a server will, for the golden answers."""
-    from ml_jobs.runtime import state
-
     for metric, value in model.evaluation.items():
         if not math.isfinite(value):
             raise UserError(f"evaluation.{metric} is {value}; allowed: a finite number")
     if model.primary not in model.evaluation:
         raise UserError(f"primary metric {model.primary!r} is not in the evaluation: {', '.join(model.evaluation)}")
-    copies = {key: state.on_host(value) for key, value in weights.items()}
-    state.synchronise()
-    blob = state.tensors_to_bytes(copies)
+    rows = _golden_rows(model)
+    written = _sklearn(model, weights, rows) if model.framework == "sklearn" else _torch(model, weights, rows)
     evaluation = {**model.evaluation, "primary": model.primary, "higher_is_better": model.higher_is_better}
     described = {
         "format_version": FORMAT_VERSION,
         "model": name,
-        "framework": "torch",
-        "architecture": {"entry": model.entry, "params": dict(model.params)},
-        "weights": WEIGHTS,
+        "framework": model.framework,
+        **({"architecture": {"entry": model.entry, "params": dict(model.params)}} if model.entry else {}),
+        "weights": written.name,
         "inputs": [tensor.to_json() for tensor in model.inputs],
         "outputs": [tensor.to_json() for tensor in model.outputs],
         "tolerance": model.tolerance,
     }
+    golden = {"inputs": rows, "outputs": {tensor.name: written.answers[tensor.name] for tensor in model.outputs}}
     return {
-        WEIGHTS: blob,
-        "golden.json": _json(_golden(model, state.tensors_from_bytes(blob)), indent=None),
+        written.name: written.blob,
+        "golden.json": _json({side: {k: v.tolist() for k, v in golden[side].items()} for side in golden}, indent=None),
         "reference.json": _json({"format_version": FORMAT_VERSION, "features": model.reference}, indent=None),
         "evaluation.json": _json(evaluation),
         "lineage.json": _json(lineage),
@@ -111,27 +111,50 @@ def files(model: Model, *, name: str, weights: Mapping[str, Any], lineage: Mappi
     }
 
 
-def _golden(model: Model, weights: Mapping[str, Any]) -> dict[str, Any]:
-    import numpy as np
-    import torch
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A model's file, and what the model read back from it answers to the golden rows, by output name."""
 
-    module = build(model.entry, model.params)
-    module.load_state_dict(weights, strict=True)
-    module.eval()
+    name: str
+    blob: bytes
+    answers: Mapping[str, Any]
+
+
+def _golden_rows(model: Model) -> dict[str, Any]:
+    import numpy as np
+
     rows = {tensor.name: np.asarray(model.golden[tensor.name])[:GOLDEN_ROWS] for tensor in model.inputs}
     for name, row in rows.items():
         if len(row) < GOLDEN_ROWS:
             raise UserError(f"golden rows of {name}: {len(row)} given; {GOLDEN_ROWS} are needed")
-    inputs = {tensor.name: rows[tensor.name].astype(DATATYPES[tensor.datatype]) for tensor in model.inputs}
+    return {tensor.name: rows[tensor.name].astype(DATATYPES[tensor.datatype]) for tensor in model.inputs}
+
+
+def _torch(model: Model, weights: Mapping[str, Any], rows: Mapping[str, Any]) -> Written:
+    import torch
+
+    from ml_jobs.runtime import state
+
+    copies = {key: state.on_host(value) for key, value in weights.items()}
+    state.synchronise()
+    blob = state.tensors_to_bytes(copies)
+    module = build(model.entry, model.params)
+    module.load_state_dict(state.tensors_from_bytes(blob), strict=True)
+    module.eval()
     with torch.inference_mode():
-        answer = module(*(torch.from_numpy(inputs[tensor.name]) for tensor in model.inputs))
+        answer = module(*(torch.from_numpy(rows[tensor.name]) for tensor in model.inputs))
     missing = [tensor.name for tensor in model.outputs if tensor.name not in answer]
     if missing:
         raise UserError(f"{model.entry} answers {', '.join(answer)}; the outputs name {', '.join(missing)} too")
-    return {
-        "inputs": {name: value.tolist() for name, value in inputs.items()},
-        "outputs": {tensor.name: answer[tensor.name].cpu().numpy().tolist() for tensor in model.outputs},
-    }
+    return Written(WEIGHTS, blob, {name: value.cpu().numpy() for name, value in answer.items()})
+
+
+def _sklearn(model: Model, weights: Mapping[str, Any], rows: Mapping[str, Any]) -> Written:
+    from ml_jobs.runtime import artifact_sklearn
+
+    blob = artifact_sklearn.blob_of(weights)
+    answers = artifact_sklearn.answers(blob, [tensor.name for tensor in model.outputs], list(rows.values()))
+    return Written(artifact_sklearn.WEIGHTS, blob, answers)
 
 
 def packages() -> dict[str, str]:

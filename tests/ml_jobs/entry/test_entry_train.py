@@ -130,7 +130,7 @@ def test_hyperparameters_and_channels_go_over_the_spec(container):
         ({"opt/ml/input/config/hyperparameters.json": {"widht": "8"}}, {}, "hyperparameters.json: widht"),
         ({"opt/ml/input/config/hyperparameters.json": {"width": "wide"}}, {}, "width is 'wide'; allowed: a int"),
         ({"opt/ml/input/config/hyperparameters.json": "{"}, {}, "hyperparameters.json can't be read"),
-        ({"opt/ml/input/config/resourceconfig.json": {"current_host": "x", "hosts": []}}, {}, "current_host (sagemaker"),
+        ({"opt/ml/input/config/resourceconfig.json": {"current_host": "x", "hosts": []}}, {}, "current_host (sage"),
         ({}, {"SKYWRIGHT_JOB": "file:///nowhere/job.json"}, "SKYWRIGHT_JOB names file:///nowhere/job.json"),
         ({}, {"SKYWRIGHT_JOB": ""}, "SKYWRIGHT_JOB is not set"),
         ({}, {"SKYWRIGHT_RUN_DIR": "/proc/nowhere"}, "Name another with SKYWRIGHT_RUN_DIR"),
