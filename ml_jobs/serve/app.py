@@ -1,113 +1,161 @@
-"""The Open Inference Protocol v2 over REST, for one release."""
+"""The Open Inference Protocol v2 over REST, for one release, with the dialect of the platform that it runs on."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from catalog.errors import UserError
-from ml_jobs.contract import Record, Release
+from ml_jobs.contract import Release
+from ml_jobs.serve.batching import Batcher
+from ml_jobs.serve.capture import Capture, CaptureSettings
+from ml_jobs.serve.dialects import OPEN_INFERENCE, Dialect, dialect
+from ml_jobs.serve.forms import Asked, Forms
+from ml_jobs.serve.limits import DEFAULT_LIMITS, Limits, Refused
 from ml_jobs.serve.metrics import ServerMetrics
-from ml_jobs.serve.protocol import parse_request, render_response
 from ml_jobs.serve.served import Loaded, Served
 from ml_jobs.serve.tensors import ProtocolError
+from ml_jobs.serve.wire import Headers, Reply, error_reply, json_reply, read_body, send_reply, stated_bytes
 
 LARGE_BODY = 256 * 1024
 """Bytes from which a body is parsed off the event loop."""
 
 
-class Limits(Record):
-    """What one request may ask for."""
+Reader = Callable[[Forms], Callable[[bytes, Headers], Asked]]
+Show = Callable[[], Reply]
 
-    max_body_bytes: int = 16 * 1024 * 1024
-    max_rows: int = 4096
-
-
-DEFAULT_LIMITS = Limits()
+log = logging.getLogger("uvicorn.error")
 
 
-def create_app(
-    release: Release, release_name: str, *, limits: Limits = DEFAULT_LIMITS, health: Mapping[str, Any] | None = None
-) -> Starlette:
-    """Serves at once; ready when the release's model has been verified and loaded."""
-    served = Served(release, release_name)
-    server = _Server(served, limits, health or {})
-    model = "/v2/models/{model}"
-    both = ("", "/versions/{version}")
-    return Starlette(
-        routes=[
-            Route("/healthz", server.healthz),
-            Route("/metrics", server.metrics),
-            Route("/v2", server.server_metadata),
-            Route("/v2/health/live", server.live),
-            Route("/v2/health/ready", server.ready),
-            *(Route(f"{model}{version}", server.model_metadata) for version in both),
-            *(Route(f"{model}{version}/ready", server.model_ready) for version in both),
-            *(Route(f"{model}{version}/infer", server.infer, methods=["POST"]) for version in both),
-        ],
-        exception_handlers={ProtocolError: _protocol_error, HTTPException: _http_error, Exception: _bug},
-        lifespan=server.lifespan,
-    )
+class App:
+    """An ASGI app that serves at once, and is ready when the release's model has been verified, loaded and warmed."""
 
-
-class _Server:
-    def __init__(self, served: Served, limits: Limits, health: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        served: Served,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        health: Mapping[str, Any] | None = None,
+        dialect: Dialect | None = None,
+        capture: CaptureSettings | None = None,
+    ) -> None:
         self.served = served
         self.limits = limits
-        self.health = health
         self.model = served.release.model
         self.version = str(served.release.version)
         self.counts = ServerMetrics(served.release_name, self.model, self.version)
+        identity = {"release": served.release_name, "model": self.model, "version": self.version}
+        self.capture = Capture(capture, identity, self.counts.captured) if capture else None
+        self.is_draining = False
+        self._forms: Forms | None = None
+        self._batcher: Batcher | None = None
+        self._worker = ThreadPoolExecutor(1, "model")
+        self._pending_bytes = 0
+        self._health = dict(health or {})
+        self._shows, self._predicts = self._routes(dialect or Dialect())
 
-    @contextlib.asynccontextmanager
-    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        self.served.load_in_background(self._loaded)
-        yield
+    def _routes(self, dialect: Dialect) -> tuple[dict[str, Show], dict[str, Reader]]:
+        """Every path that is there: model and version are known, so none needs a pattern."""
+        model = f"/v2/models/{self.model}"
+        shows: dict[str, Show] = {
+            "/healthz": lambda: json_reply(self._health),
+            "/metrics": lambda: Reply(200, self.counts.text(), b"text/plain; version=0.0.4"),
+            "/v2": _server_metadata,
+            "/v2/health/live": _live,
+            "/v2/health/ready": self._ready,
+        }
+        predicts: dict[str, Reader] = {}
+        for path in (model, f"{model}/versions/{self.version}"):
+            shows |= {path: self._metadata, f"{path}/ready": self._model_ready}
+            predicts[f"{path}/infer"] = lambda forms: forms.open_inference
+        if dialect.live:
+            shows[dialect.live] = _live
+        if dialect.ready:
+            shows[dialect.ready] = self._ready
+        if dialect.predict:
+            predicts[dialect.predict] = lambda forms: forms.any_json_or_csv if dialect.has_csv else forms.any_json
+        return shows, predicts
 
-    def _loaded(self, served: Served) -> None:
-        self.counts.ready.set(0 if served.is_failed else 1)
-        if served.is_failed:
-            sys.stderr.write(f"error: release {served.release_name} is not ready: {served.why}\n")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        path, method = scope["path"], scope["method"]
+        reader = self._predicts.get(path)
+        if reader is not None and method == "POST":
+            await send_reply(send, await self._predict(reader, dict(scope["headers"]), receive))
+            return
+        show = self._shows.get(path)
+        try:
+            reply = show() if show is not None and method in ("GET", "HEAD") else self._not_there(path, method)
+        except ProtocolError as error:
+            reply = error_reply(error)
+        await send_reply(send, reply)
 
-    async def healthz(self, _request: Request) -> Response:
-        return JSONResponse(dict(self.health))
+    async def _predict(self, reader: Reader, headers: Headers, receive: Receive) -> Reply:
+        began = time.perf_counter()
+        self.counts.in_flight += 1
+        try:
+            reply = await self._answer(reader, headers, receive, began)
+        except ProtocolError as error:
+            if isinstance(error, Refused):
+                self.counts.rejected[error.status] += 1
+            reply = error_reply(error)
+        except Exception as error:  # a mistake of ours or of the model: the log has the traceback, the caller one line
+            log.exception("the model failed on a request")
+            reply = json_reply({"error": f"the model failed on this request ({type(error).__name__})"}, 500)
+        self.counts.in_flight -= 1
+        self.counts.answered(reply.status, time.perf_counter() - began)
+        return reply
 
-    async def metrics(self, _request: Request) -> Response:
-        return Response(self.counts.text(), media_type="text/plain; version=0.0.4")
+    async def _answer(self, reader: Reader, headers: Headers, receive: Receive, began: float) -> Reply:
+        forms, batcher = self._forms, self._batcher
+        if self.is_draining or forms is None or batcher is None:
+            raise Refused(self._not_ready(), 503)
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise ProtocolError("the body is compressed; send it as it is", 415)
+        stated = stated_bytes(headers, self.limits)
+        if self._pending_bytes + stated > self.limits.max_pending_bytes:
+            raise Refused(f"{self._pending_bytes} bytes of requests are pending already; try again later", 429)
+        self._pending_bytes += stated
+        try:
+            body = await read_body(receive, stated, self.limits)
+            asked = await _offloaded(len(body), reader(forms), body, headers)
+            answer = await batcher.answer(asked.request.inputs, asked.request.rows)
+            if self.capture:
+                self.capture.offer(asked.request, answer.outputs, time.perf_counter() - began)
+            reply: Reply = await _offloaded(len(body), asked.reply, answer.outputs)
+            return reply
+        finally:
+            self._pending_bytes -= stated
 
-    async def server_metadata(self, _request: Request) -> Response:
-        from importlib.metadata import version
+    def _ready(self) -> Reply:
+        if self._is_ready:
+            return json_reply({"ready": True})
+        return json_reply({"ready": False, "failed": self.served.is_failed, "error": self._not_ready()}, 503)
 
-        return JSONResponse({"name": "skywright", "version": version("skywright"), "extensions": []})
+    def _model_ready(self) -> Reply:
+        if self._is_ready:
+            return json_reply({"name": self.model, "ready": True})
+        return json_reply({"name": self.model, "ready": False, "error": self._not_ready()}, 503)
 
-    async def live(self, _request: Request) -> Response:
-        return JSONResponse({"live": True})
-
-    async def ready(self, _request: Request) -> Response:
-        if self.served.loaded:
-            return JSONResponse({"ready": True})
-        return JSONResponse({"ready": False, "failed": self.served.is_failed, "error": self._not_ready()}, 503)
-
-    async def model_ready(self, request: Request) -> Response:
-        self._check_model(request)
-        name = {"name": self.model}
-        if self.served.loaded:
-            return JSONResponse({**name, "ready": True})
-        return JSONResponse({**name, "ready": False, "error": self._not_ready()}, 503)
-
-    async def model_metadata(self, request: Request) -> Response:
-        self._check_model(request)
-        loaded = self._need_loaded()
-        return JSONResponse(
+    def _metadata(self) -> Reply:
+        loaded = self.served.loaded
+        if loaded is None:
+            raise Refused(self._not_ready(), 503)
+        return json_reply(
             {
                 "name": self.model,
                 "versions": [self.version],
@@ -117,99 +165,117 @@ class _Server:
             }
         )
 
-    async def infer(self, request: Request) -> Response:
-        try:
-            body = await self._infer(request)
-        except ProtocolError as error:
-            self.counts.answered(error.status)
-            raise
-        except Exception:
-            self.counts.answered(500)
-            raise
-        self.counts.answered(200)
-        return Response(body, media_type="application/json")
+    def _not_there(self, path: str, method: str) -> Reply:
+        """404 with what is served here, or 405 with the method that the path takes."""
+        allowed = "GET" if path in self._shows else "POST" if path in self._predicts else None
+        if allowed is None:
+            self._check_model(path)
+        status, detail = (405, "Method Not Allowed") if allowed else (404, "Not Found")
+        known = "GET /v2, /v2/health/live|ready, /v2/models/MODEL[/versions/V][/ready]; POST .../infer"
+        reply = json_reply({"error": f"{method} {path[:120]} is not there ({detail}); there are: {known}"}, status)
+        return reply._replace(headers=((b"allow", allowed.encode()),)) if allowed else reply
 
-    async def _infer(self, request: Request) -> bytes:
-        self._check_model(request)
-        loaded = self._need_loaded()
-        body = await self._body(request)
-        parsed = await _offloaded(len(body), parse_request, body, loaded.signature, max_rows=self.limits.max_rows)
-        outputs, seconds = await self.served.predict(parsed.inputs, parsed.rows)
-        self.counts.model_seconds.observe(seconds)
-        self.counts.rows.inc(parsed.rows)
-        return bytes(
-            await _offloaded(
-                len(body), render_response, parsed, outputs, loaded.signature, model=self.model, version=self.version
-            )
-        )
-
-    async def _body(self, request: Request) -> bytes:
-        """The whole body, never more of it in memory than the limit."""
-        headers = request.headers
-        kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise ProtocolError(f"content type is {kind[:60]!r}; send application/json", 415)
-        if headers.get("content-encoding", "identity").lower() != "identity":
-            raise ProtocolError("the body is compressed; send it as it is", 415)
-        limit = self.limits.max_body_bytes
-        too_large = ProtocolError(f"the body is larger than {limit} bytes; send smaller batches", 413)
-        if int(headers.get("content-length", "0")) > limit:
-            raise too_large
-        chunks, size = [], 0
-        try:
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise too_large
-                chunks.append(chunk)
-        except ClientDisconnect:
-            raise ProtocolError("the caller went away", 499) from None
-        return b"".join(chunks)
-
-    def _check_model(self, request: Request) -> None:
-        model, version = request.path_params["model"], request.path_params.get("version", self.version)
-        if model != self.model:
-            raise ProtocolError(f"model {model[:60]!r} is not served here; this release serves {self.model!r}", 404)
-        if version != self.version:
+    def _check_model(self, path: str) -> None:
+        parts = path.split("/")
+        if parts[1:3] != ["v2", "models"] or len(parts) < 4:
+            return
+        if parts[3] != self.model:
+            raise ProtocolError(f"model {parts[3][:60]!r} is not served here; this release serves {self.model!r}", 404)
+        if parts[4:5] == ["versions"] and len(parts) > 5 and parts[5] != self.version:
             raise ProtocolError(
-                f"version {version[:60]!r} of {self.model} is not served here; this release serves {self.version}", 404
+                f"version {parts[5][:60]!r} of {self.model} is not served here; this release serves {self.version}", 404
             )
 
-    def _need_loaded(self) -> Loaded:
-        if self.served.loaded is None:
-            raise ProtocolError(self._not_ready(), 503)
-        return self.served.loaded
+    @property
+    def _is_ready(self) -> bool:
+        return self._batcher is not None and not self.is_draining
 
     def _not_ready(self) -> str:
-        return f"release {self.served.release_name} is not ready: {self.served.why}"
+        why = "it is draining, and ends when all is answered" if self.is_draining else self.served.why
+        return f"release {self.served.release_name} is not ready: {why}"
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._drain_at(signal.SIGTERM)
+        self.served.load_in_background(self._loaded)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self.capture:
+            await asyncio.to_thread(self.capture.close)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _loaded(self, served: Served) -> None:
+        """Called in the thread that loads."""
+        if served.loaded and self.capture:
+            try:
+                self.capture.start(served.loaded.signature)
+            except UserError as error:
+                served.fail(str(error))
+        if served.loaded is None:
+            sys.stderr.write(f"error: release {served.release_name} is not ready: {served.why}\n")
+            return
+        self._use(served.loaded)
+
+    def _use(self, loaded: Loaded) -> None:
+        self._forms = Forms(loaded.signature, self.model, self.version, self.limits.max_rows)
+        batcher = Batcher(
+            loaded.predict,
+            loaded.cost,
+            self._worker,
+            self.limits,
+            is_batchable=loaded.signature.is_batchable,
+            observe=self.counts.called,
+        )
+        self.counts.waiting = lambda: batcher.waiting
+        self._batcher = batcher
+        self.counts.is_ready = not self.is_draining
+
+    def _drain_at(self, sig: signal.Signals) -> None:
+        """Say that we are not ready as soon as the server stops accepting, which it does at the same signal."""
+        with contextlib.suppress(ValueError):  # not in the main thread: then no signal ends us
+            if threading.current_thread() is threading.main_thread():
+                stop = signal.getsignal(sig)
+
+                def drain(number: int, frame: Any) -> None:
+                    self.drain()
+                    if callable(stop):
+                        stop(number, frame)
+
+                signal.signal(sig, drain)
+
+    def drain(self) -> None:
+        """From here on nothing new is answered; what is in flight is."""
+        self.is_draining = True
+        self.counts.is_ready = False
 
 
-async def _offloaded(size: int, work: Any, *args: Any, **kwargs: Any) -> Any:
+async def _offloaded(size: int, work: Callable[..., Any], *args: Any) -> Any:
     """What takes long goes to a thread, so that others' requests and the probes are answered meanwhile."""
-    return await asyncio.to_thread(work, *args, **kwargs) if size > LARGE_BODY else work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args) if size > LARGE_BODY else work(*args)
 
 
-async def _protocol_error(_request: Request, error: Exception) -> Response:
-    status = error.status if isinstance(error, ProtocolError) else 400
-    return JSONResponse({"error": str(error)}, status)
+def _live() -> Reply:
+    return json_reply({"live": True})
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    known = "GET /v2, /v2/health/live|ready, /v2/models/MODEL[/versions/V][/ready]; POST .../infer"
-    text = f"{request.method} {request.url.path[:120]} is not there ({error.detail}); there are: {known}"
-    return JSONResponse({"error": text}, error.status_code, headers=error.headers)
+def _server_metadata() -> Reply:
+    from importlib.metadata import version
+
+    return json_reply({"name": "skywright", "version": version("skywright"), "extensions": ["binary_tensor_data"]})
 
 
-async def _bug(_request: Request, error: Exception) -> Response:
-    """A mistake of ours or of the model: the log has the traceback, the caller one line."""
-    return JSONResponse({"error": f"the model failed on this request ({type(error).__name__})"}, 500)
-
-
-def from_settings(settings: Mapping[str, Any], health: Mapping[str, Any]) -> Starlette:
-    """The app that a server's settings ask for: {release, release_name, max_rows?, max_body_bytes?}."""
+def from_settings(settings: Mapping[str, Any], health: Mapping[str, Any]) -> App:
+    """The app that a server's settings ask for: {release, release_name?, protocol?, routes?, mounted?, capture?}, and
+    any of Limits."""
     if "release" not in settings:
         raise UserError("settings of a model server have no 'release'", "Run `skywright up` to write them anew.")
     release = Release.read(settings["release"], where="settings.release")
     limits = Limits.read({key: settings[key] for key in Limits.model_fields if key in settings}, where="settings")
-    return create_app(release, str(settings.get("release_name", release.model)), limits=limits, health=health)
+    capture = settings.get("capture")
+    return App(
+        Served(release, str(settings.get("release_name", release.model)), settings.get("mounted")),
+        limits=limits,
+        health=health,
+        dialect=dialect(str(settings.get("protocol", OPEN_INFERENCE)), settings.get("routes", {})),
+        capture=CaptureSettings.read(capture, where="settings.capture") if capture else None,
+    )

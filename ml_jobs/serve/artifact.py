@@ -33,12 +33,15 @@ class Tensor(Record):
 
 
 class ModelFile(Record):
-    """model.json. `weights` is a file name beside it; `tolerance` how far golden answers may be off."""
+    """model.json. `weights` is a file name beside it; `tolerance` how far golden answers may be off.
+
+    Only torch needs `architecture`: the others' weights hold the whole model.
+    """
 
     format_version: int
     model: str
     framework: str
-    architecture: Architecture
+    architecture: Architecture | None = None
     weights: str = Field(pattern=r"^[\w][\w.-]*$")
     inputs: tuple[Tensor, ...] = Field(min_length=1)
     outputs: tuple[Tensor, ...] = Field(min_length=1)
@@ -60,11 +63,14 @@ class Golden:
     outputs: dict[str, Array]
 
 
-def verified(release: Release) -> Path:
-    """The artifact's folder on this machine, after its digest is checked. Raises SkywrightError for any other bytes."""
+def verified(release: Release, mounted: str | None = None) -> Path:
+    """The artifact's folder on this machine, after its digest is checked. Raises SkywrightError for any other bytes.
+
+    `mounted`: a path or URL where a platform says that it has put the artifact; used when there is one.
+    """
     from ml_jobs.registry.artifact import digest
 
-    folder = _local(release.artifact_url)
+    folder = _mounted(mounted) or _local(release.artifact_url)
     if not folder.is_dir():
         raise SkywrightError(
             f"artifact {release.artifact_url} of {release.model} version {release.version} is not there",
@@ -77,6 +83,14 @@ def verified(release: Release) -> Path:
             "It was altered after it was approved: release another version, and find out who changed it.",
         )
     return folder
+
+
+def _mounted(place: str | None) -> Path | None:
+    """The folder with model.json at `place` or up to two folders below it, where Azure ML puts name and version."""
+    if not place or "://" in place:
+        return _local(place) if place else None
+    found = (path for depth in ("", "*/", "*/*/") for path in sorted(Path(place).glob(f"{depth}model.json")))
+    return next((path.parent for path in found), None)
 
 
 def _local(url: str) -> Path:

@@ -12,8 +12,12 @@ from catalog.errors import UserError, did_you_mean
 from ml_jobs.serve.artifact import ModelFile
 from ml_jobs.serve.tensors import Array
 
-LOADERS = {"torch": "ml_jobs.serve.torch_model:load"}
-"""Framework -> `load(folder, model) -> Predictor`. None of them unpickles."""
+FRAMEWORKS = {
+    "onnx": ("ml_jobs.serve.onnx_model:load", "onnxruntime_onnx"),
+    "sklearn": ("ml_jobs.serve.skops_model:load", "sklearn_skops"),
+    "torch": ("ml_jobs.serve.torch_model:load", "torch_safetensors"),
+}
+"""Framework -> (`load(folder, model) -> Predictor`, the protocol's name of the platform). None of them unpickles."""
 
 ARCHITECTURES = "skywright.architectures"
 """Group of installed entry points whose functions model.json may name beside those of ml_jobs."""
@@ -26,12 +30,19 @@ class Predictor(Protocol):
 
 
 def load(folder: Path, model: ModelFile) -> Predictor:
-    if model.framework not in LOADERS:
+    if model.framework not in FRAMEWORKS:
         raise UserError(
-            f"model.json names framework {model.framework!r}; known: {', '.join(LOADERS)}",
-            did_you_mean(model.framework, list(LOADERS)),
+            f"model.json names framework {model.framework!r}; known: {', '.join(FRAMEWORKS)}",
+            did_you_mean(model.framework, list(FRAMEWORKS)),
         )
-    return cast(Predictor, resolve(LOADERS[model.framework])(folder, model))
+    loader, _ = FRAMEWORKS[model.framework]
+    try:
+        return cast(Predictor, resolve(loader)(folder, model))
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"framework {model.framework} needs {error.name}, which is not installed here",
+            "Install skywright[serve], or serve from its image.",
+        ) from None
 
 
 def architecture(entry: str) -> Callable[..., Any]:

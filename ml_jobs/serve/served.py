@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,51 +12,48 @@ import numpy as np
 from catalog.errors import SkywrightError
 from ml_jobs.contract import Release
 from ml_jobs.serve.artifact import Golden, read_golden, read_model, verified
-from ml_jobs.serve.frameworks import Predictor, load
+from ml_jobs.serve.batching import Cost
+from ml_jobs.serve.frameworks import FRAMEWORKS, Predictor, load
 from ml_jobs.serve.protocol import Signature
 from ml_jobs.serve.tensors import Array, TensorSpec
 
-SHORT_S = 0.002
-"""A call expected to be shorter is made on the event loop: handing it to a thread would cost as much again."""
+WARM_UP = 4
+"""Calls before a model is ready: its first ones are slow, and are not the first requests."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """`golden_s`: seconds, at best, that the model takes for its golden rows."""
+    """A model that answers its golden rows, and what calling it costs."""
 
     platform: str
     signature: Signature
     predict: Predictor
-    golden_rows: int = 1
-    golden_s: float = 0.0
-
-    def is_short(self, rows: int) -> bool:
-        return self.golden_s * max(1.0, rows / self.golden_rows) < SHORT_S
+    cost: Cost
 
 
 class Served:
     """`loaded` is None until the model is ready; `why` says why it is not."""
 
-    def __init__(self, release: Release, release_name: str) -> None:
+    def __init__(self, release: Release, release_name: str, mounted: str | None = None) -> None:
         self.release = release
         self.release_name = release_name
+        self.mounted = mounted
         self.loaded: Loaded | None = None
         self.why = "the model is being loaded"
         self.is_failed = False
-        self._worker = ThreadPoolExecutor(1, "model")
-        self._calling = threading.Lock()
 
     def load(self) -> None:
         """Verify, load, answer the golden rows (which also warms the model), then be ready. Never raises."""
         try:
-            self.loaded = open_release(self.release)
+            self.loaded = open_release(self.release, self.mounted)
             self.why = ""
         except SkywrightError as error:
-            self._fail(str(error))
+            self.fail(str(error))
         except Exception as error:
-            self._fail(f"the model can't be loaded: {type(error).__name__}: {error}")
+            self.fail(f"the model can't be loaded: {type(error).__name__}: {error}")
 
-    def _fail(self, why: str) -> None:
+    def fail(self, why: str) -> None:
+        self.loaded = None
         self.is_failed = True
         self.why = why
 
@@ -70,32 +64,12 @@ class Served:
             self.load()
             done(self)
 
-        self._worker.submit(work)
-
-    async def predict(self, inputs: Mapping[str, Array], rows: int) -> tuple[dict[str, Array], float]:
-        """Outputs, and the seconds that the model took. One batch at a time; long ones off the event loop."""
-        loaded = self.loaded
-        assert loaded is not None
-        if loaded.is_short(rows) and self._calling.acquire(blocking=False):
-            try:
-                return _timed(loaded.predict, inputs)
-            finally:
-                self._calling.release()
-        return await asyncio.get_running_loop().run_in_executor(self._worker, self._call, loaded.predict, inputs)
-
-    def _call(self, predict: Predictor, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], float]:
-        with self._calling:
-            return _timed(predict, inputs)
+        threading.Thread(target=work, name="load", daemon=True).start()
 
 
-def _timed(predict: Predictor, inputs: Mapping[str, Array]) -> tuple[dict[str, Array], float]:
-    began = time.perf_counter()
-    return predict(inputs), time.perf_counter() - began
-
-
-def open_release(release: Release) -> Loaded:
+def open_release(release: Release, mounted: str | None = None) -> Loaded:
     """The release's model. Raises SkywrightError when its bytes, its parts or its golden answers are not right."""
-    folder = verified(release)
+    folder = verified(release, mounted)
     model = read_model(folder)
     if model.model != release.model:
         raise SkywrightError(
@@ -105,18 +79,34 @@ def open_release(release: Release) -> Loaded:
     signature = model.signature
     golden = read_golden(folder, signature)
     predict = load(folder, model)
-    golden_s = math.inf
-    for _ in range(4):  # the first calls of a model are slow: they are not the first requests
-        answers, seconds = _timed(predict, golden.inputs)
-        golden_s = min(golden_s, seconds)
+    answers = predict(golden.inputs)
     if off := mismatch(golden, answers, signature.outputs, model.tolerance):
         raise SkywrightError(
             f"{release.model} version {release.version} answers its golden rows otherwise than when it was registered: "
             f"{off}",
             "Serve it with the package versions of its lineage, or register it anew.",
         )
+    return Loaded(FRAMEWORKS[model.framework][1], signature, predict, cost_of(predict, golden, signature))
+
+
+def cost_of(predict: Predictor, golden: Golden, signature: Signature) -> Cost:
+    """By the best of a few calls with one row and with all golden rows."""
     rows = len(next(iter(golden.inputs.values())))
-    return Loaded(f"{model.framework}_safetensors", signature, predict, rows, golden_s)
+    whole_s = _best_s(predict, golden.inputs)
+    if rows == 1 or not signature.is_batchable:
+        return Cost(whole_s)
+    one_s = _best_s(predict, {name: array[:1] for name, array in golden.inputs.items()})
+    row_s = max(0.0, whole_s - one_s) / (rows - 1)
+    return Cost(max(0.0, one_s - row_s), row_s)
+
+
+def _best_s(predict: Predictor, inputs: Mapping[str, Array]) -> float:
+    def timed() -> float:
+        began = time.perf_counter()
+        predict(inputs)
+        return time.perf_counter() - began
+
+    return min(timed() for _ in range(WARM_UP))
 
 
 def mismatch(

@@ -52,8 +52,9 @@ def fits(shape: tuple[int, ...], spec: TensorSpec) -> bool:
     )
 
 
-def parse_tensor(tensor: dict[str, Any], spec: TensorSpec, *, max_rows: int) -> Array:
-    """A request's tensor as an array of `spec`'s datatype. `data` may be flat, row-major, or nested as `shape` says."""
+def parse_tensor(tensor: dict[str, Any], spec: TensorSpec, *, max_rows: int, raw: bytes | None = None) -> Array:
+    """A request's tensor as an array of `spec`'s datatype. `data` may be flat, row-major, or nested as `shape` says;
+    `raw`: its binary data instead."""
     where = f"input {spec.name!r}"
     datatype = tensor.get("datatype")
     if datatype != spec.datatype:
@@ -68,8 +69,10 @@ def parse_tensor(tensor: dict[str, Any], spec: TensorSpec, *, max_rows: int) -> 
             raise ProtocolError(f"{where} has no rows; send 1 to {max_rows}")
         if shape[0] > max_rows:
             raise ProtocolError(f"{where} has {shape[0]} rows; at most {max_rows} are taken: send smaller batches", 413)
+    if raw is not None:
+        return _from_bytes(raw, spec, shape, where)
     if "data" not in tensor:
-        raise ProtocolError(f"{where} has no 'data'; send it as a JSON array (no binary extension here)")
+        raise ProtocolError(f"{where} has no 'data'; send a JSON array, or binary data with its binary_data_size")
     return _array(_flat(tensor["data"], shape, where), spec, where).reshape(shape)
 
 
@@ -123,6 +126,45 @@ def _array(values: list[Any], spec: TensorSpec, where: str) -> Array:
     return np.array(values, np.object_)
 
 
+def _from_bytes(raw: bytes, spec: TensorSpec, shape: tuple[int, ...], where: str) -> Array:
+    """Binary data: row-major, little-endian; strings each after its length in four bytes."""
+    if spec.datatype == "BYTES":
+        return np.array(_strings(raw, math.prod(shape), where), np.object_).reshape(shape)
+    kind = np.dtype(DATATYPES[spec.datatype])
+    needed = math.prod(shape) * kind.itemsize
+    if len(raw) != needed:
+        raise ProtocolError(f"{where} has {len(raw)} bytes; {spec.datatype} of shape {list(shape)} needs {needed}")
+    if spec.datatype == "BOOL" and raw.strip(b"\0\1"):
+        raise ProtocolError(f"{where} has a byte that is neither 0 nor 1 among its data; its datatype takes those")
+    array = np.frombuffer(raw, kind.newbyteorder("<")).astype(kind).reshape(shape)
+    if spec.datatype in FLOATS and not np.isfinite(array).all():
+        raise ProtocolError(f"{where} has a value that is not finite; values must be finite")
+    return array
+
+
+def _strings(raw: bytes, count: int, where: str) -> list[str]:
+    values: list[bytes] = []
+    at = 0
+    while at < len(raw) and len(values) < count:
+        size = int.from_bytes(raw[at : at + 4], "little")
+        values.append(raw[at + 4 : at + 4 + size])
+        at += 4 + size
+    if at != len(raw) or len(values) != count:
+        raise ProtocolError(f"{where} has binary data that is not {count} strings, each after its length in 4 bytes")
+    try:
+        return [value.decode() for value in values]
+    except UnicodeDecodeError:
+        raise ProtocolError(f"{where} has a string that is not UTF-8 among its data") from None
+
+
+def to_bytes(array: Array) -> bytes:
+    """An output as binary data, the inverse of what a request sends."""
+    if array.dtype == np.object_:
+        encoded = [str(value).encode() for value in array.ravel()]
+        return b"".join(len(value).to_bytes(4, "little") + value for value in encoded)
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
 def _only(values: list[Any], kinds: set[type], allowed: set[type], what: str, where: str) -> None:
     if not kinds <= allowed:
         wrong = next(value for value in values if type(value) not in allowed)
@@ -130,13 +172,17 @@ def _only(values: list[Any], kinds: set[type], allowed: set[type], what: str, wh
 
 
 def render_tensor(array: Array, spec: TensorSpec) -> dict[str, Any]:
-    """An output as the protocol writes it: flat, row-major."""
-    return {
-        "name": spec.name,
-        "datatype": spec.datatype,
-        "shape": list(array.shape),
-        "data": array.ravel().tolist(),
-    }
+    """An output as the protocol writes it: flat, row-major. Raises ProtocolError for what is not finite."""
+    data = array.ravel().tolist()
+    if array.dtype.kind == "f" and not math.isfinite(sum(data)):  # faster than numpy on a few values
+        check_finite(array)
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(array.shape), "data": data}
+
+
+def check_finite(array: Array) -> None:
+    """JSON has no NaN and no infinity. Raises ProtocolError for an answer with one."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ProtocolError("the model's answer to these inputs is not finite", 422)
 
 
 def _brief(value: object) -> str:

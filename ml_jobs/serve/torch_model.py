@@ -59,6 +59,8 @@ def load(folder: Path, model: ModelFile) -> TorchPredictor:
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # golden answers are full FP32
     path = folder / model.weights
+    if model.architecture is None:
+        raise UserError(f"{folder}/model.json has no architecture; torch needs the function that builds the model")
     try:
         module = architecture(model.architecture.entry)(**model.architecture.params)
         module.load_state_dict(load_file(path), strict=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,8 +14,7 @@ from serving_house import House, answers, eventually, make_artifact, request, st
 from catalog.errors import SkywrightError, UserError
 from ml_jobs.contract import Release
 from ml_jobs.identity import Role
-from ml_jobs.serve.protocol import Signature
-from ml_jobs.serve.served import Loaded, Served, open_release
+from ml_jobs.serve.served import open_release
 
 INFER = "/v2/models/toy/infer"
 
@@ -151,32 +148,6 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_0(house, artifact):
     assert process.wait(20) == 0
 
 
-def test_long_calls_leave_the_event_loop_and_never_run_two_at_a_time():
-    """A model that takes 50 ms is asked by many; the loop goes on meanwhile, short calls included."""
-    release = Release(model="toy", version=1, artifact_url="file:///a", artifact_sha256="0" * 64)
-    served, running, overlaps, ticks = Served(release, "stable"), [], [], []
-
-    def slow(inputs):
-        overlaps.append(len(running))
-        running.append(1)
-        time.sleep(0.05)
-        running.pop()
-        return {}
-
-    async def scenario() -> None:
-        served.loaded = Loaded("test", Signature((), ()), slow, golden_rows=1, golden_s=0.0004)
-        calls = [asyncio.create_task(served.predict({}, rows=100)) for _ in range(4)]
-        while not all(call.done() for call in calls):
-            ticks.append(time.monotonic())
-            await asyncio.sleep(0.005)
-        await asyncio.gather(asyncio.create_task(served.predict({}, rows=100)), served.predict({}, rows=1))
-
-    asyncio.run(scenario())
-    assert set(overlaps) == {0}
-    assert len(overlaps) == 6
-    assert len(ticks) > 4
-
-
 def damaged(house: House, name: str, damage) -> Release:
     folder = house.root / "artifacts" / "models" / "toy" / name
     release = make_artifact(folder)
@@ -230,7 +201,7 @@ MODEL, GOLDEN = "model.json", "golden.json"
         ("other", lambda f: edit(f / MODEL, lambda d: d.update(model="fraud")), "the release is of 'toy'"),
         ("weights", lambda f: (f / "weights.safetensors").write_bytes(b"\x80\x04junk"), "safetensors"),
         ("shape", lambda f: edit(f / MODEL, lambda d: d["architecture"].update(params={"sizes": [4, 3]})), "don't fit"),
-        ("framework", lambda f: edit(f / MODEL, lambda d: d.update(framework="pickle")), "known: torch"),
+        ("framework", lambda f: edit(f / MODEL, lambda d: d.update(framework="pickle")), "known: onnx, sklearn, torch"),
         ("code", lambda f: edit(f / MODEL, lambda d: d["architecture"].update(entry="os:system")), "allowed:"),
         ("gone", lambda f: edit(f / MODEL, lambda d: d["architecture"].update(entry="ml_jobs.no:x")), "not installed"),
         ("path", lambda f: edit(f / MODEL, lambda d: d.update(weights="../x")), "weights"),
