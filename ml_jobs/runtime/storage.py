@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import SkywrightError, UserError
+from ml_jobs.runtime import transfer
+from ml_jobs.runtime.retry import chain, is_refused, repeat, status
 
 ASIDE = ".part-"
 _LOCAL = ("file", "local")
@@ -30,18 +32,60 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+class AccessRefused(StorageError):
+    """A store does not know, or does not let in, who asks."""
+
+
+_ERRNOS = {
+    errno.ENOSPC: "Free the disk; what was saved before stands.",
+    errno.EDQUOT: "Raise the quota or free space; what was saved before stands.",
+    errno.EFBIG: "Raise the limit on file sizes (ulimit -f).",
+    errno.EROFS: "Mount the disk writable.",
+    errno.EACCES: "Mend its rights.",
+    errno.EPERM: "Mend its rights.",
+}
+
+_SIGN_IN = {
+    "s3": "Give the process AWS credentials (a role, a profile, or AWS_ACCESS_KEY_ID and its fellows) that may use it.",
+    "gs": "Give the process Google credentials (a service account, or GOOGLE_APPLICATION_CREDENTIALS) that may use it.",
+    "abfs": "Give the process an Azure identity (a managed one with AZURE_CLIENT_ID, or `az login`) that may use it.",
+}
+
+
 def explain(error: BaseException, url: str, doing: str) -> StorageError:
     """An OSError (or a store's own error) as one line with a remedy."""
-    remedy = {
-        errno.ENOSPC: "Free the disk; what was saved before stands.",
-        errno.EDQUOT: "Raise the quota or free space; what was saved before stands.",
-        errno.EFBIG: "Raise the limit on file sizes (ulimit -f).",
-        errno.EROFS: "Mount the disk writable.",
-        errno.EACCES: "Mend its rights.",
-        errno.EPERM: "Mend its rights.",
-    }.get(getattr(error, "errno", None) or 0, "")
     why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return StorageError(f"{url} can't be {doing}: {' '.join(why.split())}", remedy)
+    why = " ".join(why.split())[:400]
+    scheme = _scheme(url)
+    if scheme not in _LOCAL and is_refused(error):
+        is_expired = any("expired" in str(link).lower() for link in chain(error))
+        what = "credentials have expired" if is_expired else "access is refused"
+        return AccessRefused(f"{url} can't be {doing}: {what}: {why}", _SIGN_IN.get(scheme, ""))
+    number = getattr(error, "errno", None) or 0
+    return StorageError(f"{url} can't be {doing}: {why}", _ERRNOS.get(number, "") if scheme in _LOCAL else "")
+
+
+def _scheme(url: str) -> str:
+    """The URL's scheme; aliases as their first name, a path as `file`."""
+    scheme = url.split("://", 1)[0] if "://" in url else "file"
+    return {"s3a": "s3", "gcs": "gs", "abfss": "abfs", "az": "abfs"}.get(scheme, scheme)
+
+
+def options(scheme: str, env: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """What a store is opened with. Endpoints and credentials come from each SDK's standard variables and files:
+    AWS_*, GOOGLE_APPLICATION_CREDENTIALS and STORAGE_EMULATOR_HOST, AZURE_*.
+    """
+    if scheme in (*_LOCAL, "memory"):
+        return {}
+    fresh: dict[str, Any] = {"use_listings_cache": False}
+    if scheme == "s3":  # what may be repeated is repeated by retry.py, not by three layers at once
+        quick = {"connect_timeout": 10, "read_timeout": 30, "retries": {"total_max_attempts": 1}}
+        return fresh | {"config_kwargs": quick, "default_cache_type": "none"}
+    if scheme == "gs":  # without a token's kind gcsfs would go on as nobody
+        # A folder of gcsfs's newer kind asks over gRPC for the bucket's layout first, a minute where that is refused.
+        os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+        return fresh | {"token": "anon" if env.get("STORAGE_EMULATOR_HOST") else "google_default"}
+    return fresh
 
 
 class Folder:
@@ -52,14 +96,16 @@ class Folder:
         import fsspec
 
         self.url = url.rstrip("/")
-        scheme = url.split("://", 1)[0] if "://" in url else "file"
+        scheme = _scheme(url)
         try:
-            self._fs, path = fsspec.core.url_to_fs(self.url)
+            self._fs, path = fsspec.core.url_to_fs(self.url, **options(scheme))
         except (ImportError, ValueError) as error:
             raise UserError(
                 f"storage URL {url!r} can't be opened: {error}",
                 "Install the cloud's extra (aws, gcp, azure), or use a file:// URL.",
             ) from None
+        except Exception as error:
+            raise explain(error, url, "opened") from None
         self._root = str(path)
         self.is_local = scheme in _LOCAL
 
@@ -69,7 +115,7 @@ class Folder:
     def names(self) -> list[str]:
         """What lies directly in the folder, sorted; nothing when there is no such folder."""
         try:
-            found = self._fs.ls(self._root, detail=False, refresh=True)
+            found = repeat(lambda: self._fs.ls(self._root, detail=False, refresh=True))
         except FileNotFoundError:
             return []
         except Exception as error:
@@ -80,7 +126,7 @@ class Folder:
     def read(self, name: str) -> bytes:
         """A file's bytes. Raises FileNotFoundError, or StorageError for anything else."""
         try:
-            return bytes(self._fs.cat_file(f"{self._root}/{name}"))
+            return transfer.read(self._fs, f"{self._root}/{name}")
         except (FileNotFoundError, IsADirectoryError):
             raise FileNotFoundError(f"{self.url}/{name}") from None
         except Exception as error:
@@ -92,7 +138,7 @@ class Folder:
             write_atomic(Path(self._root) / name, data)
             return
         try:
-            self._fs.pipe_file(f"{self._root}/{name}", data)
+            transfer.write(self._fs, f"{self._root}/{name}", data)
         except Exception as error:
             raise explain(error, f"{self.url}/{name}", "written") from None
 
@@ -138,14 +184,28 @@ class Folder:
     def _publish_object(self, name: str, files: Mapping[str, bytes], last: str) -> None:
         base = f"{self._root}/{name}"
         with contextlib.suppress(FileNotFoundError):
-            self._fs.rm_file(f"{base}/{last}")  # not whole from here on
+            repeat(lambda: self._fs.rm_file(f"{base}/{last}"))  # not whole from here on
         try:
             for path in [*(path for path in files if path != last), *([last] if last in files else [])]:
-                self._fs.pipe_file(f"{base}/{path}", files[path])
+                transfer.write(self._fs, f"{base}/{path}", files[path])
         except BaseException:
             with contextlib.suppress(Exception):
                 self._fs.rm(base, recursive=True)
             raise
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Put one file where none is; False, and nothing done, where one stands. One of many writers wins."""
+        try:
+            if self.is_local:
+                return _create_local(Path(self._root) / name, data)
+            repeat(lambda: self._fs.pipe_file(f"{self._root}/{name}", data, mode="create"))
+        except FileExistsError:
+            return False
+        except Exception as error:
+            if status(error) in (409, 412):
+                return False
+            raise explain(error, f"{self.url}/{name}", "written") from None
+        return True
 
     def remove(self, name: str, *, first: str | None = None) -> None:
         """Remove the folder `name`; `first` is the file whose absence makes it not whole. Missing is fine."""
@@ -155,8 +215,8 @@ class Folder:
                 return
             if first:
                 with contextlib.suppress(FileNotFoundError):
-                    self._fs.rm_file(f"{self._root}/{name}/{first}")
-            self._fs.rm(f"{self._root}/{name}", recursive=True)
+                    repeat(lambda: self._fs.rm_file(f"{self._root}/{name}/{first}"))
+            repeat(lambda: self._fs.rm(f"{self._root}/{name}", recursive=True))
         except FileNotFoundError:
             pass
         except Exception as error:
@@ -180,6 +240,20 @@ def write_atomic(path: Path, data: bytes) -> None:
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise explain(error, str(path), "written") from None
+
+
+def _create_local(path: Path, data: bytes) -> bool:
+    aside = path.with_name(f"{ASIDE}{path.name}-{uuid.uuid4().hex[:8]}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_flushed(aside, data)
+        os.link(aside, path)
+    except FileExistsError:
+        return False
+    finally:
+        aside.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+    return True
 
 
 def _write_flushed(path: Path, data: bytes) -> None:
