@@ -1,0 +1,270 @@
+"""Jobs on a cluster: a JobSet that Kueue admits as a whole, on the stack's own cluster or on one that a cloud runs.
+
+What a run is made of lies in a ConfigMap that carries the JobSet's name: the pods mount it, and it goes with the JobSet
+when that has been finished for a week. It outlives a run that was stopped, and says who stopped it and why.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from catalog.errors import UserError, did_you_mean, mistake
+from ml_jobs.contract import JobSpec, StackContract
+from ml_jobs.launch import kubernetes_request as request_of
+from ml_jobs.launch import kubernetes_state as state_of
+from ml_jobs.launch.base import Feature, Launcher, LaunchError, Origin, Outputs, Run
+from ml_jobs.launch.kubernetes_api import CONFIG_MAPS, JOBS, JOBSETS, PODS, WORKLOADS, Cluster, connect
+from ml_jobs.launch.kubernetes_pod import CONTAINER, has_store
+from ml_jobs.launch.kubernetes_state import Seen
+from ml_jobs.launch.managed import is_of
+from ml_jobs.launch.records import Attempt, EventReader, Records
+
+POLL_S = 2.0
+INDEX = "batch.kubernetes.io/job-completion-index"
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+RUN, STACK, ATTEMPT = "skywright.dev/run", "skywright.dev/stack", "skywright.dev/attempt"
+
+
+class KubernetesLauncher(Launcher):
+    """Acts as whoever the kubeconfig says; what that may do is said by the roles that the stack declares."""
+
+    cloud: ClassVar[str] = "kubernetes"
+    title: ClassVar[str] = "Kubernetes"
+    lacks: ClassVar[Mapping[Feature, str]] = {
+        Feature.FALLBACK: "a job keeps the queue that it was sent to; `skywright train --follow` submits it again to "
+        "the one in front of the other capacity."
+    }
+
+    def __init__(self, stack: StackContract, *, identity: str | None = None, cluster: Cluster | None = None) -> None:
+        """`cluster`: default, the one that the kubeconfig names."""
+        super().__init__(stack, identity=identity)
+        if cluster is not None:
+            self._cluster = cluster
+        self.records = Records(stack) if has_store(stack) else None
+
+    @functools.cached_property
+    def _cluster(self) -> Cluster:
+        return connect()
+
+    def render(self, job: JobSpec, origin: Origin, *, attempt: int = 0) -> dict[str, Any]:
+        """`attempt`: which of the run's JobSets this is, from 0; each has a name of its own."""
+        self.require(job)
+        return request_of.render(job, self.stack, origin, attempt)
+
+    def submit(self, request: dict[str, Any]) -> str:
+        """What is submitted a second time finds its JobSet there and starts no other.
+
+        The record first, then what the pods mount, then the JobSet, which from then on owns what they mount.
+        """
+        configmap, jobset = request["configmap"], request["jobset"]
+        namespace, name = jobset["metadata"]["namespace"], jobset["metadata"]["name"]
+        data = json.loads(configmap["data"]["job.json"])
+        about = data.pop("job")
+        run = str(about["id"])
+        if self.records is not None:
+            self._open(
+                JobSpec.read(data, where="job.json"), Origin(run, about["by"], about["submitted_at"], about["lineage"])
+            )
+        if self._cluster.create(CONFIG_MAPS, configmap) is None:
+            self._need_same(namespace, name, run)
+        made = self._cluster.create(JOBSETS, jobset)
+        standing = made or self._cluster.get(JOBSETS, namespace, name)
+        if standing is None or standing["metadata"].get("deletionTimestamp"):
+            raise LaunchError("request", f"run {run} is being removed from the cluster", "Submit it when it has gone.")
+        owner = {
+            "apiVersion": JOBSETS.api_version, "kind": "JobSet", "name": name, "uid": standing["metadata"]["uid"],
+        }  # fmt: skip
+        self._cluster.patch(CONFIG_MAPS, namespace, name, {"metadata": {"ownerReferences": [owner]}})
+        if made is not None and self.records is not None:
+            self._note_attempt(run, jobset)
+        return run
+
+    def status(self, run: str) -> Run:
+        found = state_of.run(self._seen(run))
+        if self.records is None:
+            return found
+        return self.records.run(
+            run, found.state, found.message, started_at=found.started_at, ended_at=found.ended_at,
+            attempts=found.attempts, preemptions=found.preemptions, failures=found.failures,
+            exit_code=found.exit_code, slots=found.slots, detail=found.detail,
+        )  # fmt: skip
+
+    def runs(self, limit: int = 100) -> list[Run]:
+        """As the cluster tells them; what a run cost and made, `status` tells."""
+        found: dict[str, Run] = {}
+        for seen in self._all():
+            run = state_of.run(seen)
+            found[run.id] = run  # a later attempt stands for the run
+        return sorted(found.values(), key=lambda run: -(run.submitted_at or 0))[:limit]
+
+    def events(self, run: str, *, follow: bool = False) -> Iterator[dict[str, Any]]:
+        """What the run publishes; without an object store to publish to, what the cluster itself has seen of it."""
+        seen = self._seen(run)
+        if self.records is None:
+            known: list[dict[str, Any]] = []
+            while True:
+                now = list(state_of.timeline(seen))
+                yield from (event for event in now if event not in known)
+                known += now
+                if not follow or state_of.run(seen).is_over:
+                    return
+                time.sleep(POLL_S)
+                seen = self._seen(run)
+        reader = EventReader(self.records.url, run)
+        while True:
+            is_over = not follow or state_of.run(self._seen(run)).is_over  # asked first: the rest is still read below
+            yield from reader.new()
+            if is_over:
+                return
+            time.sleep(POLL_S)
+
+    def logs(self, run: str, *, rank: int = 0, follow: bool = False) -> Iterator[str]:
+        """A cluster keeps the log of a pod for as long as the pod: those of earlier attempts have gone with theirs."""
+        job = json.loads(self._seen(run).record["data"]["job.json"])["resources"]
+        ranks = job["count"] * job["nodes"]
+        if not 0 <= rank < ranks:
+            raise mistake("rank", rank, f"0 to {ranks - 1}")
+        read: set[str] = set()
+        while True:
+            seen = self._seen(run)
+            for pod in _pods_of_node(seen, rank // job["count"]):
+                if pod["metadata"]["uid"] not in read:
+                    where = (pod["metadata"]["namespace"], pod["metadata"]["name"], CONTAINER)
+                    for line in _lines(self._cluster.log(*where, follow=follow)):
+                        read.add(pod["metadata"]["uid"])
+                        if is_of(line, rank):
+                            yield line
+            if not follow or state_of.run(seen).is_over:
+                return
+            time.sleep(POLL_S)
+
+    def stop(self, run: str, *, by: str, reason: str) -> Run:
+        """The pods get SIGTERM and their notice, so that a checkpoint stands; the JobSet goes when they have gone."""
+        seen = self._seen(run)
+        if seen.jobset is None or state_of.run(seen).is_over:
+            return self.status(run)
+        metadata = seen.record["metadata"]
+        told = {
+            state_of.STOPPED_BY: by,
+            state_of.STOPPED_WHY: reason,
+            state_of.STOPPED_AT: datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        change = {"metadata": {"annotations": told, "ownerReferences": None}}
+        self._cluster.patch(CONFIG_MAPS, metadata["namespace"], metadata["name"], change)
+        if self.records is not None:
+            self.records.note(run, "stopping", by=by, reason=reason)
+        self._cluster.delete(JOBSETS, metadata["namespace"], metadata["name"])
+        return self.status(run)
+
+    def outputs(self, run: str) -> Outputs:
+        self._seen(run)
+        if self.records is not None:
+            return self.records.outputs(run)
+        return Outputs(None, None, None, f"{self.stack.storage.checkpoints}/{run}")
+
+    # --- what the cluster has of the runs
+
+    def _namespaces(self) -> list[str]:
+        return sorted({request_of.where(queue)[0] for queue in self.stack.queues})
+
+    def _seen(self, run: str) -> Seen:
+        """The run's latest attempt. Raises UserError where there is no such run."""
+        for namespace in self._namespaces() if NAME.fullmatch(run) else ():
+            found = self._cluster.list(CONFIG_MAPS, namespace, f"{STACK}={self.stack.stack},{RUN}={run}")
+            if found:
+                record = max(found, key=_attempt)
+                name = record["metadata"]["name"]
+                mine = f"jobset.sigs.k8s.io/jobset-name={name}"
+                jobset = self._cluster.get(JOBSETS, namespace, name)
+                return Seen(
+                    record,
+                    jobset,
+                    next(filter(_owned_by(jobset), self._cluster.list(WORKLOADS, namespace)), None),
+                    self._cluster.list(JOBS, namespace, mine),
+                    self._cluster.list(PODS, namespace, mine),
+                )
+        known = [state_of.run(seen).id for seen in self._all()]
+        raise UserError(f"there is no run {run!r} on stack {self.stack.stack}", did_you_mean(run, known))
+
+    def _all(self) -> Iterator[Seen]:
+        """Of every attempt, a run's later ones after its earlier; a few requests for each namespace."""
+        for namespace in self._namespaces():
+            mine = f"{STACK}={self.stack.stack}"
+            records = self._cluster.list(CONFIG_MAPS, namespace, mine)
+            jobsets = {each["metadata"]["name"]: each for each in self._cluster.list(JOBSETS, namespace, mine)}
+            workloads = self._cluster.list(WORKLOADS, namespace)
+            jobs = self._cluster.list(JOBS, namespace, "jobset.sigs.k8s.io/jobset-name")
+            pods = self._cluster.list(PODS, namespace, mine)
+            for record in sorted(records, key=_attempt):
+                name = record["metadata"]["name"]
+                jobset = jobsets.get(name)
+                yield Seen(
+                    record,
+                    jobset,
+                    next(filter(_owned_by(jobset), workloads), None),
+                    [each for each in jobs if _is_of(each, name)],
+                    [each for each in pods if _is_of(each, name)],
+                )
+
+    def _need_same(self, namespace: str, name: str, run: str) -> None:
+        """What is there already must be this run, and not stopped."""
+        found = self._cluster.get(CONFIG_MAPS, namespace, name)
+        metadata: Mapping[str, Any] = found["metadata"] if found else {}
+        if (metadata.get("labels") or {}).get(RUN) != run:
+            raise LaunchError(
+                "request", f"{namespace} has a ConfigMap {name} that is not run {run}'s", "Submit it anew."
+            )
+        if state_of.STOPPED_BY in (metadata.get("annotations") or {}):
+            raise LaunchError("request", f"run {run} was stopped", "Submit a new one, or its next attempt.")
+
+    def _open(self, job: JobSpec, origin: Origin) -> None:
+        """Records are written once: who submits may add to the store, not replace what is there."""
+        assert self.records is not None
+        try:
+            self.records.read(origin.run)
+        except UserError:
+            self.records.open(job, origin)
+
+    def _note_attempt(self, run: str, jobset: Mapping[str, Any]) -> None:
+        assert self.records is not None
+        metadata = jobset["metadata"]
+        number, pool = _attempt(jobset), metadata["annotations"]["skywright.dev/pool"]
+        capacity = metadata["labels"]["skywright.dev/capacity"].replace("-", "_")
+        ref = f"{metadata['namespace']}/{metadata['name']}"
+        self.records.attempt(run, Attempt(number, ref, capacity, pool, round(time.time(), 3)))
+        self.records.note(run, "submitted", attempt=number, ref=ref, pool=pool, capacity=capacity)
+
+
+def _attempt(body: Mapping[str, Any]) -> int:
+    return int((body["metadata"].get("labels") or {}).get(ATTEMPT, 0))
+
+
+def _owned_by(jobset: Mapping[str, Any] | None) -> Any:
+    uid = jobset["metadata"]["uid"] if jobset else None
+    return lambda body: any(owner["uid"] == uid for owner in body["metadata"].get("ownerReferences") or ())
+
+
+def _is_of(body: Mapping[str, Any], jobset: str) -> bool:
+    return bool(body["metadata"]["labels"].get("jobset.sigs.k8s.io/jobset-name") == jobset)
+
+
+def _pods_of_node(seen: Seen, node: int) -> list[dict[str, Any]]:
+    """The node's pods, oldest first."""
+    found = [pod for pod in seen.pods if (pod["metadata"].get("annotations") or {}).get(INDEX) == str(node)]
+    return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+
+def _lines(pieces: Iterator[str]) -> Iterator[str]:
+    """Whole lines, as soon as each has come."""
+    rest = ""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split("\n")
+        yield from (f"{line}\n" for line in whole)
+    if rest:
+        yield rest
