@@ -17,8 +17,9 @@ from ml_jobs.image.record import Target
 DOCKERFILE = "ml_jobs/image/Dockerfile"
 SOURCES = (DOCKERFILE, "pyproject.toml", "constraints.txt", "catalog", "ml_jobs")
 
-TORCH_INDEX = {False: "https://download.pytorch.org/whl/cpu", True: "https://download.pytorch.org/whl/cu128"}
-"""Whether with CUDA -> the index of PyTorch's wheels (https://pytorch.org/get-started/locally/)."""
+TORCH_INDEX = {False: "https://download.pytorch.org/whl/cpu", True: ""}
+"""Whether with CUDA -> the index of PyTorch's wheels; the common one's are with CUDA
+(https://pytorch.org/get-started/locally/)."""
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -82,7 +82,7 @@ def test_a_push_builds_pushes_and_records_the_digest(stack, docker):
     asked = dict(itertools.pairwise(words))
     assert (asked["--target"], asked["--platform"]) == ("train", "linux/amd64")
     assert asked["--tag"].startswith(f"{REPOSITORY}:train-cuda-")
-    assert f"PYTHON_DIGEST={DIGEST}" in words and "TORCH_INDEX=https://download.pytorch.org/whl/cu128" in words
+    assert f"PYTHON_DIGEST={DIGEST}" in words and "TORCH_INDEX=" in words
     known = record.read(stack, "train")
     assert known and known.image == f"{REPOSITORY}@{DIGEST}" and known.is_cuda
     assert (known.by, known.platform) == ("ada", "linux/amd64") and known.commit
@@ -105,6 +105,7 @@ def test_a_build_pushes_and_records_nothing(stack, docker, tmp_path):
     done = typed("build", "--jobs", str(tmp_path))
     assert done.exit_code == 0, done.exception
     words = docker.calls()[-1]
+    assert "TORCH_INDEX=https://download.pytorch.org/whl/cpu" in words
     assert "--load" in words and "--push" not in words and f"jobs={tmp_path}" in words
     assert record.read(stack, "train") is None
     assert done.output.splitlines()[-1].startswith("-> skywright image push")
