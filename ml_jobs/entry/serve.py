@@ -24,10 +24,13 @@ PORT_VARIABLE = "SKYWRIGHT_PORT"
 HOST_VARIABLE = "SKYWRIGHT_HOST"
 PLATFORM_VARIABLE = "SKYWRIGHT_PLATFORM"
 APPROVAL_VARIABLE = "SKYWRIGHT_REQUIRES_APPROVAL"
+SETTINGS_VARIABLE = "SKYWRIGHT_SERVE"
+"""More of the server's settings as JSON: limits, capture; over what the platform says."""
 
-DRAIN_S = 20
+DRAIN_S = 25
 """Requests in flight may end; platforms kill 30 s after SIGTERM at the earliest."""
-KEEP_ALIVE_S = 75
+KEEP_ALIVE_S = 620
+"""Longer than load balancers keep idle connections (Google's 600 s), so that no request meets one that closes."""
 MODEL_FILE = "model.json"
 SEARCH_DEPTH = 3
 """Platforms mount a model in a folder of its name, some in one of its version below that."""
@@ -60,7 +63,7 @@ SERVERS: tuple[Server, ...] = (
         variables=("AIP_HTTP_PORT", "AIP_STORAGE_URI"),
         port_variable="AIP_HTTP_PORT",
         model_variable="AIP_STORAGE_URI",
-        routes=(("health_route", "AIP_HEALTH_ROUTE"), ("predict_route", "AIP_PREDICT_ROUTE")),
+        routes=(("ready", "AIP_HEALTH_ROUTE"), ("predict", "AIP_PREDICT_ROUTE")),
     ),
     # https://learn.microsoft.com/azure/machine-learning/how-to-deploy-custom-container
     Server("azureml", "azureml", 5001, variables=("AZUREML_MODEL_DIR",), model_variable="AZUREML_MODEL_DIR"),
@@ -148,8 +151,6 @@ def settings(server: Server, env: Mapping[str, str], base: Path) -> dict[str, An
                 f"{release.model} version {release.version} has no approval, and this stack requires one",
                 f"skywright models approve {release.model} {release.version}, then release it anew.",
             )
-        if mounted:
-            release = release.model_copy(update={"artifact_url": mounted})
     elif env.get(APPROVAL_VARIABLE, "").lower() == "true":
         raise UserError(
             f"{RELEASE_VARIABLE} is not set, and this stack requires an approval", "Deploy with `skywright release`."
@@ -162,9 +163,14 @@ def settings(server: Server, env: Mapping[str, str], base: Path) -> dict[str, An
             f"{RELEASE_VARIABLE} is not set, and {server.name} has brought no model",
             "Give the release's record, or a model's folder.",
         )
-    routes = {key: path for key, name in server.routes if (path := env.get(name))}
-    name = env.get(RELEASE_NAME_VARIABLE) or release.model
-    return {"release": release.model_dump(mode="json"), "release_name": name, "protocol": server.protocol, **routes}
+    return {
+        "release": release.model_dump(mode="json"),
+        "release_name": env.get(RELEASE_NAME_VARIABLE) or release.model,
+        "protocol": server.protocol,
+        "routes": {key: path for key, name in server.routes if (path := env.get(name))},
+        "mounted": mounted,
+        **(_object(env[SETTINGS_VARIABLE], SETTINGS_VARIABLE) if env.get(SETTINGS_VARIABLE) else {}),
+    }
 
 
 def mounted_model(server: Server, env: Mapping[str, str], base: Path) -> str | None:
@@ -202,10 +208,17 @@ def found_release(url: str) -> Release:
 
 
 def _record(text: str) -> Any:
+    return _object(text if text.lstrip().startswith("{") else _read(text), RELEASE_VARIABLE)
+
+
+def _object(text: str | bytes, variable: str) -> dict[str, Any]:
     try:
-        return json.loads(text if text.lstrip().startswith("{") else _read(text))
+        found = json.loads(text)
     except ValueError as error:
-        raise UserError(f"{RELEASE_VARIABLE} holds no JSON: {error}", "Deploy with `skywright release`.") from None
+        raise UserError(f"{variable} holds no JSON: {error}", "Deploy with `skywright release`.") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{variable} holds a JSON {type(found).__name__}; allowed: an object")
+    return found
 
 
 def _read(place: str) -> bytes:
