@@ -74,8 +74,11 @@ class Run:
         return self.rank == 0
 
     def should_stop(self) -> bool:
-        """True once all ranks have agreed to stop; `steps` acts on it by itself."""
-        return self._loop is not None and self._loop.agreed.is_stopping
+        """True once all ranks have agreed to stop; `steps` acts on it by itself. Without steps: once this rank was told.
+
+        A job that does without `steps` looks here between its parts, and raises `Preempted`.
+        """
+        return self._notice.is_given if self._loop is None else self._loop.agreed.is_stopping
 
     def input(self, name: str) -> Input:
         """A declared input. Raises UserError with what is declared."""
