@@ -284,6 +284,30 @@ def test_whoever_may_not_submit_is_told_so(server: Server, stack: StackContract)
     assert "pipeline" in refused.value.remedy
 
 
+def test_the_pipelines_account_needs_beside_its_role_only_the_runs_configmaps(
+    server: Server, stack: StackContract, cluster: Cluster
+) -> None:
+    api, team = Api(client.connect(server)), "skywright-team-recommendations"
+    group = "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "get", "list", "patch"]}]
+    subject = {"kind": "ServiceAccount", "name": "pipeline", "namespace": "skywright"}
+    for namespace in (team, RESEARCH):
+        metadata = {"name": "runs", "namespace": namespace}
+        role = {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": rules}
+        reference = {"apiGroup": group, "kind": "Role", "name": "runs"}
+        binding = {**role, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]}
+        del binding["rules"]
+        for body in (role, binding):
+            api.apply(body, objects.ref(body))
+    sender = _as(server, stack, "system:serviceaccount:skywright:pipeline")
+    run, _ = submitted(sender, cluster)
+    assert sender.status(run).state == "queued"
+    assert run in [found.id for found in sender.runs()]
+    assert sender.stop(run, by="ada", reason="done").state == "stopping"
+    with pytest.raises(LaunchError, match="cannot list resource"):
+        sender._cluster.list(Kind("v1", "secrets"), team)
+
+
 def test_a_token_that_has_expired_asks_for_a_login(server: Server, stack: StackContract) -> None:
     expired = client.connect(server).client
     expired.configuration.api_key = {"authorization": "Bearer expired"}

@@ -1,0 +1,360 @@
+"""Kubernetes: the request as its runtime and its stack read it, and how a run stands by what the cluster says of it.
+
+What the API server and the controllers take is held in tests/rehearsal/test_launch_kubernetes.py and in tests/cluster.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contracts import contract, digits, job_specs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalog.errors import UserError
+from components.kubernetes import flavors, names, platform, pods, traffic, volumes
+from ml_jobs.contract import JobSpec, StackContract
+from ml_jobs.launch import kubernetes_request, kubernetes_state
+from ml_jobs.launch.base import Feature, Origin, launcher, new_run
+from ml_jobs.launch.kubernetes import KubernetesLauncher, _lines
+from ml_jobs.launch.kubernetes_api import refused
+from ml_jobs.launch.kubernetes_state import Seen
+from ml_jobs.runtime import environment, platforms
+
+PROD = contract("kubernetes-prod")
+EKS = contract("aws-cluster")
+ORIGIN = Origin("digits-0123abcd", "ada", 1_760_000_000.0, {"git": {"commit": "abc"}})
+A100 = {"accelerator": "A100-40", "count": 8, "nodes": 2}
+CLAIMS = PROD.model_copy(
+    update={
+        "storage": PROD.storage.model_copy(
+            update={
+                "data": "file:///mnt/skywright/data",
+                "checkpoints": "file:///mnt/skywright/checkpoints",
+                "artifacts": "http://mlflow.skywright.svc:5000/api/2.0/mlflow-artifacts/artifacts",
+            }
+        )
+    }
+)
+"""Storage as a stack without an object store has it."""
+
+
+def asking(team: str = "recommendations", **changes: Any) -> JobSpec:
+    return digits(team=team, **changes)
+
+
+def jobset(job: JobSpec, stack: StackContract = PROD, *, attempt: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = KubernetesLauncher(stack).render(job, ORIGIN, attempt=attempt)["jobset"]
+    return found
+
+
+def workers(job: JobSpec, stack: StackContract = PROD) -> dict[str, Any]:
+    (only,) = jobset(job, stack)["spec"]["replicatedJobs"]
+    found: dict[str, Any] = only["template"]["spec"]
+    return found
+
+
+def pod(job: JobSpec, stack: StackContract = PROD) -> dict[str, Any]:
+    found: dict[str, Any] = workers(job, stack)["template"]["spec"]
+    return found
+
+
+def variables(job: JobSpec, stack: StackContract = PROD) -> dict[str, Any]:
+    return {each["name"]: each.get("value", each.get("valueFrom")) for each in pod(job, stack)["containers"][0]["env"]}
+
+
+# --- the request
+
+
+@pytest.mark.parametrize("stack", [PROD, EKS], ids=["brought", "aws"])
+def test_a_stack_whose_queues_lie_on_a_cluster_is_launched_there(stack: StackContract) -> None:
+    assert isinstance(launcher(stack), KubernetesLauncher)
+    assert set(KubernetesLauncher.lacks) == {Feature.FALLBACK}
+
+
+@pytest.mark.parametrize(
+    ("job", "namespace", "queue"),
+    [
+        (asking(resources=A100), "skywright-team-recommendations", "spot"),
+        (asking("research", resources=A100), "skywright-team-research", "spot"),
+        (asking(), "skywright-team-recommendations", "on-demand"),
+        (asking(resources={"accelerator": "L4"}), "skywright-team-recommendations", "on-demand"),
+        (asking(queue="research-on-demand"), "skywright-team-research", "on-demand"),
+    ],
+)
+def test_a_job_goes_to_its_teams_queue_in_front_of_the_capacity_that_fits(
+    job: JobSpec, namespace: str, queue: str
+) -> None:
+    metadata = jobset(job)["metadata"]
+    assert (metadata["namespace"], metadata["labels"]["kueue.x-k8s.io/queue-name"]) == (namespace, queue)
+
+
+@pytest.mark.parametrize(("priority", "level"), [(-100, "low"), (-1, "low"), (0, "normal"), (1, "high"), (100, "high")])
+def test_a_priority_counts_by_its_sign(priority: int, level: str) -> None:
+    labels = jobset(asking(priority=priority))["metadata"]["labels"]
+    assert labels["kueue.x-k8s.io/priority-class"] == f"skywright-kubernetes-prod-{level}"
+
+
+@pytest.mark.parametrize(
+    ("job", "stack", "message"),
+    [
+        (asking().model_copy(update={"image": None}), PROD, r"names no image.*skywright image push"),
+        (asking("digits"), PROD, r"team 'digits', which has no queue.*recommendations, research"),
+        (asking("reserch"), PROD, r"Did you mean research\?"),
+        (asking(queue="research-spto"), PROD, r"Did you mean research-spot\?"),
+        (asking(queue="research-spot", capacity="on_demand_only"), PROD, r"queue research-spot is in front of, spot"),
+        (asking(queue="research-on-demand", resources=A100), PROD, r"on on demand only capacity"),
+        (asking(resources={"accelerator": "A10", "count": 8}), PROD, r"stack kubernetes-prod has: spot-gpu"),
+        (asking(secret_refs={"TOKEN": "Hub Token"}), PROD, r"secret_refs.TOKEN is 'Hub Token'.*SECRET#KEY"),
+        (asking(resources={"count": 8, "cpu": 2}), EKS, r"8 ranks of 2 cores on a node; pool cpu has 8 cores"),
+    ],
+)
+def test_what_the_stack_has_not_is_one_line_with_what_it_has(job: JobSpec, stack: StackContract, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        jobset(job, stack)
+
+
+def test_a_queue_that_leads_to_other_accelerators_as_well_is_refused_where_nodes_are_not_told_apart() -> None:
+    other = PROD.pools[0].model_copy(update={"name": "spot-h100", "accelerator": "H100"})
+    with pytest.raises(UserError, match="leads to 8 H100 of pool spot-h100 as well"):
+        jobset(asking(resources=A100), PROD.model_copy(update={"pools": (*PROD.pools, other)}))
+    assert "nodeSelector" not in pod(asking(resources=A100))
+    assert pod(asking(resources=A100), EKS)["nodeSelector"] == {flavors.POOL_LABEL: "spot-gpu"}
+
+
+@pytest.mark.parametrize(("stack", "seconds"), [(PROD, 30), (EKS, 120)], ids=["brought", "aws"])
+def test_a_pod_has_its_pools_notice_to_end_in_and_knows_it(stack: StackContract, seconds: int) -> None:
+    job = asking(resources=A100)
+    assert pod(job, stack)["terminationGracePeriodSeconds"] == seconds
+    assert variables(job, stack)[environment.NOTICE_VARIABLE] == str(seconds)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_runtime_finds_its_place_and_its_job_in_what_the_pod_is_given(tmp_path: Path, index: int) -> None:
+    job = asking(resources=A100, env={"MINE": "$(HOME)", "SKYWRIGHT_POOL": "mine"})
+    request = KubernetesLauncher(PROD).render(job, ORIGIN)
+    for name, text in request["configmap"]["data"].items():
+        (tmp_path / name).write_text(text)
+    given = {name: text for name, text in variables(job).items() if isinstance(text, str)}
+    env = {name: text.replace("/etc/skywright", str(tmp_path)) for name, text in given.items()}
+    env["JOB_COMPLETION_INDEX"] = str(index)
+    node = platforms.node(env)
+    assert (node.platform, node.index, node.nodes) == ("kubernetes", index, 2)
+    assert (node.master_addr, node.master_port) == ("digits-0123abcd-w-0-0.digits-0123abcd", 29_500)
+    found = environment.job(env)
+    assert (found.spec, found.id, found.pool) == (job, ORIGIN.run, "spot-gpu"), "the job's env can't replace ours"
+    assert (found.origin["by"], found.origin["lineage"]) == ("ada", ORIGIN.lineage)
+    assert found.url == f"{PROD.storage.artifacts}/runs/{ORIGIN.run}"
+    assert environment.contract(env) == PROD
+    assert given["MINE"] == "$$(HOME)", "what a job sets is not expanded"
+
+
+def test_secrets_come_by_reference() -> None:
+    found = variables(asking(secret_refs={"TOKEN": "hub", "KEY": "k8s://secrets/hub#api.key"}))
+    assert found["TOKEN"] == {"secretKeyRef": {"name": "hub", "key": "TOKEN"}}
+    assert found["KEY"] == {"secretKeyRef": {"name": "hub", "key": "api.key"}}
+
+
+def test_a_stack_without_an_object_store_mounts_its_teams_claims() -> None:
+    found = pod(asking(), CLAIMS)
+    paths = {mount["name"]: mount["mountPath"] for mount in found["containers"][0]["volumeMounts"]}
+    claims = {
+        volume["persistentVolumeClaim"]["claimName"]: paths[volume["name"]]
+        for volume in found["volumes"]
+        if "persistentVolumeClaim" in volume
+    }
+    assert claims == {role: f"{volumes.MOUNT}/{role}" for role in ("data", "checkpoints")}
+    nfs = CLAIMS.storage.model_copy(update={"data": "file:///nfs/data"})
+    with pytest.raises(UserError, match="file:///nfs/data, which no pod may mount"):
+        pod(asking(), CLAIMS.model_copy(update={"storage": nfs}))
+
+
+def test_what_is_named_here_is_what_the_stack_declares() -> None:
+    job = asking(resources=A100)
+    labels = workers(job)["template"]["metadata"]["labels"]
+    assert labels[traffic.ROLE_LABEL] == "training"
+    spec = pod(job)
+    assert spec["serviceAccountName"] == names.TRAINING_ACCOUNT
+    assert platform.METRICS_PORT in [
+        port["containerPort"] for port in spec["containers"][0]["ports"] if port["name"] == "metrics"
+    ]
+    assert pods.plain_pod_security().items() <= spec["securityContext"].items()
+    assert pods.plain_container_security() == spec["containers"][0]["securityContext"]
+    assert jobset(job)["metadata"]["namespace"] == names.team_namespace("skywright", job.team)
+    azure = EKS.model_copy(update={"cloud": "azure"})
+    assert workers(job, azure)["template"]["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+
+
+def gib(amount: str) -> float:
+    return int(amount.removesuffix("Mi")) / 1024
+
+
+def cores(amount: str) -> float:
+    return int(amount.removesuffix("m")) / 1000
+
+
+@pytest.mark.parametrize("stack", [PROD, EKS], ids=["brought", "aws"])
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_job_is_named_bounded_and_counted_by_the_queues_alone(stack: StackContract, data: st.DataObject) -> None:
+    job = data.draw(job_specs(stack))
+    origin = Origin(new_run(job), "ada", 1.0)
+    try:
+        request = kubernetes_request.render(job, stack, origin, data.draw(st.integers(0, 99)))
+    except UserError as refusal:
+        assert "cores" in str(refusal) and job.resources.count * job.resources.cpu > 8
+        return
+    assert request == json.loads(json.dumps(request))
+    body = request["jobset"]
+    (only,) = body["spec"]["replicatedJobs"]
+    host = f"{body['metadata']['name']}-{only['name']}-0-{job.resources.nodes - 1}-abcde"
+    assert re.fullmatch(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", host), host
+    for value in body["metadata"]["labels"].values():
+        assert re.fullmatch(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?", value)
+    spec = only["template"]["spec"]
+    assert spec["parallelism"] == spec["completions"] == job.resources.nodes
+    container = spec["template"]["spec"]["containers"][0]
+    env = [each["name"] for each in container["env"]]
+    assert len(env) == len(set(env))
+    amounts, devices = container["resources"], job.resources.count if job.resources.accelerator else 0
+    for each in amounts.values():
+        assert set(each) <= {"cpu", "memory", "nvidia.com/gpu"}
+        assert each.get("nvidia.com/gpu", 0) == devices
+    assert cores(amounts["requests"]["cpu"]) <= cores(amounts["limits"]["cpu"])
+    assert gib(amounts["requests"]["memory"]) <= gib(amounts["limits"]["memory"])
+
+
+def test_a_whole_nodes_job_leaves_the_node_its_own_and_is_limited_below_its_memory() -> None:
+    """p4d.24xlarge: 96 vCPUs, 1152 GiB; m5.2xlarge: 8 vCPUs, 32 GiB."""
+    whole = pod(asking(resources=A100), EKS)["containers"][0]["resources"]
+    assert cores(whole["limits"]["cpu"]) == 96
+    assert 8 * 14 < gib(whole["limits"]["memory"]) < 1152 * 0.9
+    cpu = pod(asking(resources={"count": 8}), EKS)["containers"][0]["resources"]
+    assert cores(cpu["requests"]["cpu"]) <= 7
+    assert gib(cpu["limits"]["memory"]) <= 30
+
+
+def test_each_attempt_has_a_name_of_its_own() -> None:
+    first, second = jobset(asking()), jobset(asking(), attempt=1)
+    assert (first["metadata"]["name"], second["metadata"]["name"]) == ("digits-0123abcd", "digits-0123abcd-1")
+    assert {each["metadata"]["labels"]["skywright.dev/run"] for each in (first, second)} == {"digits-0123abcd"}
+
+
+# --- how a run stands
+
+
+def seen(job: JobSpec | None = None, **objects: Any) -> Seen:
+    configmap = KubernetesLauncher(PROD).render(job or asking(), ORIGIN)["configmap"]
+    return Seen(configmap, **{"jobset": {"metadata": {}}, **objects})
+
+
+def conditions(**true: str) -> dict[str, Any]:
+    """Conditions that hold, by type, with their message."""
+    told = [{"type": kind, "status": "True", "reason": "Why", "message": message} for kind, message in true.items()]
+    return {"status": {"conditions": told}}
+
+
+def a_pod(phase: str = "Pending", *, node: str = "", **container: Any) -> dict[str, Any]:
+    status = {"phase": phase, "containerStatuses": [{"name": "train", "state": container}]}
+    return {"metadata": {}, "spec": {"nodeName": node} if node else {}, "status": status}
+
+
+ADMITTED = conditions(Admitted="")
+PULL = {"reason": "ImagePullBackOff", "message": "manifest unknown"}
+KEYLESS = {"reason": "CreateContainerConfigError", "message": 'secret "hub" not found'}
+NO_NODE = {"metadata": {}, "spec": {}, "status": {"conditions": [
+    {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}]}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "message"),
+    [
+        (seen(jobset=None), "stopped", "its JobSet is not on the cluster"),
+        (seen(jobset={"metadata": {"deletionTimestamp": "now"}}), "stopping", "its JobSet is being deleted"),
+        (seen(), "queued", "waits for Kueue"),
+        (seen(workload=ADMITTED), "queued", "starting"),
+        (seen(workload=ADMITTED, pods=[a_pod(), a_pod("Running")]), "running", ""),
+        (
+            seen(workload=ADMITTED, pods=[a_pod(waiting=PULL)]),
+            "queued",
+            "its image can't be pulled (ImagePullBackOff): manifest unknown",
+        ),
+        (
+            seen(workload=ADMITTED, pods=[a_pod(waiting=KEYLESS)]),
+            "queued",
+            'its container can\'t start (CreateContainerConfigError): secret "hub" not found',
+        ),
+        (seen(workload=ADMITTED, pods=[NO_NODE]), "queued", "0/3 nodes are available"),
+        (seen(workload=conditions(Admitted="", Evicted="for another")), "queued", "for another"),
+        (seen(jobset={"metadata": {}, **conditions(Completed="done")}), "succeeded", ""),
+        (seen(jobset={"metadata": {}, **conditions(Failed="too often")}), "failed", "too often"),
+    ],
+)  # fmt: skip
+def test_a_run_stands_as_its_objects_say(found: Seen, state: str, message: str) -> None:
+    assert kubernetes_state.standing(found) == (state, message)
+
+
+def test_a_gang_that_failed_ended_as_the_one_that_was_mistaken_did() -> None:
+    """Its peers end by whatever ends them."""
+    peers = [
+        a_pod("Failed", node="b", terminated={"exitCode": 143}),
+        a_pod("Failed", node="a", terminated={"exitCode": 78, "message": "log\nparams.width is 0."}),
+    ]
+    run = kubernetes_state.run(seen(jobset={"metadata": {}, **conditions(Failed="failed")}, pods=peers))
+    assert (run.exit_code, run.message, run.slots) == (78, "params.width is 0.", ("a", "b"))
+
+
+def test_evictions_count_as_preemptions_and_what_kueue_gave_up_does_not() -> None:
+    stats = [{"reason": "Preempted", "count": 2}, {"reason": "ClusterQueueStopped", "count": 1},
+             {"reason": "Deactivated", "count": 1}]  # fmt: skip
+    workload = {"status": {"conditions": [], "schedulingStats": {"evictions": stats}}}
+    status = {"restarts": 4, "restartsCountTowardsMax": 1}
+    run = kubernetes_state.run(seen(jobset={"metadata": {}, "status": status}, workload=workload))
+    assert (run.attempts, run.preemptions, run.failures) == (8, 6, 1)
+
+
+# --- refusals
+
+
+def answer(message: str, reason: str = "Forbidden") -> str:
+    return json.dumps({"kind": "Status", "message": message, "reason": reason})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (401, answer("Unauthorized", "Unauthorized"), "credentials"),
+        (403, answer('jobsets is forbidden: User "ada" cannot create resource "jobsets"'), "permission"),
+        (403, answer("pods is forbidden: exceeded quota: quota, requested: requests.cpu=8"), "quota"),
+        (403, answer('pods is forbidden: violates PodSecurity "restricted:latest"'), "request"),
+        (403, answer('admission webhook "vjobset.kb.io" denied the request: no'), "request"),
+        (422, answer("JobSet is invalid: spec.replicatedJobs", "Invalid"), "request"),
+        (429, answer("too many requests", "TooManyRequests"), "unreachable"),
+        (503, "upstream connect error", "unreachable"),
+        (404, answer('namespaces "a" not found', "NotFound"), "request"),
+        (404, "404 page not found\n", "request"),
+    ],
+)
+def test_what_the_api_server_answers_has_a_kind(status: int, body: str, kind: str) -> None:
+    found = refused(status, body, "Reason")
+    assert found.kind == kind
+    assert "\n" not in str(found)
+
+
+@given(st.lists(st.text(alphabet="ab\n", max_size=5)))
+def test_a_log_comes_in_whole_lines_however_it_was_cut(pieces: list[str]) -> None:
+    found = list(_lines(iter(pieces)))
+    assert "".join(found) == "".join(pieces)
+    assert all(line.endswith("\n") for line in found[:-1])
+    assert all("\n" not in line[:-1] for line in found)
+
+
+def test_the_sdk_is_loaded_only_to_talk_to_a_cluster() -> None:
+    code = "import sys, ml_jobs.launch.kubernetes; sys.exit('kubernetes' in sys.modules or 'urllib3' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
