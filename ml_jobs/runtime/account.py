@@ -1,7 +1,8 @@
 """What a run's time went into, across its attempts: useful, lost, blocked by saving, starting.
 
 The job's folder keeps a small progress file, rewritten at every step (one write into the page cache), so that an
-attempt can tell what the one before it lost, also when that was killed without notice.
+attempt can tell what the one before it lost, also when that was killed without notice. An attempt on another node
+starts from what was published.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from statistics import median
@@ -19,7 +21,7 @@ from ml_jobs.runtime.storage import write_atomic
 
 PROGRESS = "progress.json"
 SUMMARY = "summary.json"
-_WIDTH = 512
+_WIDTH = 768
 
 
 @dataclass
@@ -38,6 +40,8 @@ class Totals:
     checkpoints: int = 0
     resumes: int = 0
     attempts: int = 0
+    usd: float | None = 0.0
+    """What the held time cost on all nodes; None once a part of it has no known price."""
 
 
 @dataclass
@@ -45,24 +49,29 @@ class Account:
     """One rank's book; rank 0's is written down."""
 
     folder: Path | None
+    usd_per_hour: float | None = None
+    """Of all nodes together, in this attempt."""
     totals: Totals = field(default_factory=Totals)
     _started: float = field(default_factory=time.monotonic)
     _held_before: float = 0.0
+    _usd_before: float | None = 0.0
     _step_times: deque[float] = field(default_factory=lambda: deque(maxlen=256))
     _handle: int | None = None
 
-    def open(self) -> None:
-        """Read what earlier attempts left, and begin a new one. A missing or torn file counts from zero."""
+    def open(self, published: Mapping[str, Any] | None = None) -> None:
+        """Read what earlier attempts left, here or `published`, whichever is further, and begin a new one.
+
+        A missing or torn file counts from zero.
+        """
         if self.folder is None:
             return
         path = self.folder / PROGRESS
         try:
-            seen = json.loads(path.read_text())
-            known = {f.name for f in fields(Totals)}
-            self.totals = Totals(**{key: value for key, value in seen.items() if key in known})
-        except (OSError, ValueError, TypeError):
-            self.totals = Totals()
-        self._held_before = self.totals.held_s
+            here = _totals(json.loads(path.read_text()))
+        except (OSError, ValueError):
+            here = Totals()
+        self.totals = max(here, _totals(published or {}), key=lambda totals: totals.held_s)
+        self._held_before, self._usd_before = self.totals.held_s, self.totals.usd
         self.totals.attempts += 1
         try:
             self._handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
@@ -72,7 +81,10 @@ class Account:
 
     def mark(self) -> None:
         """Note where the run is. Costs some ten microseconds; never raises."""
-        self.totals.held_s = self._held_before + time.monotonic() - self._started
+        held_s = time.monotonic() - self._started
+        self.totals.held_s = self._held_before + held_s
+        before, price = self._usd_before, self.usd_per_hour
+        self.totals.usd = None if before is None or price is None else before + held_s * price / 3600
         if self._handle is None:
             return
         try:
@@ -101,14 +113,18 @@ class Account:
         return median(self._step_times) if self._step_times else 0.0
 
     def summary(self) -> dict[str, Any]:
-        """`goodput`: the share of the time that capacity was held (all attempts) that went into steps that stand."""
+        """`goodput`: the share of the time that capacity was held (all attempts) that went into steps that stand.
+
+        `usd`: what that time cost on all nodes, None where a price is not known; `usd_per_useful_step` likewise.
+        """
         self.mark()
-        totals = {key: round(value, 6) for key, value in asdict(self.totals).items()}
-        held = self.totals.held_s
+        totals = {key: _rounded(value) for key, value in asdict(self.totals).items()}
+        held, usd = self.totals.held_s, self.totals.usd
         return {
             **totals,
             "step_s": round(self.step_s, 6),
             "goodput": round(min(1.0, self.totals.useful_s / held), 4) if held else 0.0,
+            "usd_per_useful_step": usd / self.totals.steps if usd is not None and self.totals.steps else None,
         }
 
     def write_summary(self) -> dict[str, Any]:
@@ -116,3 +132,21 @@ class Account:
         if self.folder is not None:
             write_atomic(self.folder / SUMMARY, json.dumps(summary, indent=1).encode() + b"\n")
         return summary
+
+
+def _totals(seen: Any) -> Totals:
+    """Counters as they were written down; zeros for what can't be read."""
+    known = {f.name for f in fields(Totals)}
+    try:
+        found = Totals(**{key: value for key, value in seen.items() if key in known})
+        return found if all(_is_number(value) for value in asdict(found).values()) else Totals()
+    except (AttributeError, TypeError):
+        return Totals()
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _rounded(value: Any) -> Any:
+    return value if value is None else round(value, 6)

@@ -18,6 +18,7 @@ from ml_jobs.contract import StackContract
 from ml_jobs.runtime import environment
 from ml_jobs.runtime.events import Events
 from ml_jobs.runtime.preemption import Notice, Preempted
+from ml_jobs.runtime.publisher import Publisher
 
 if TYPE_CHECKING:
     from ml_jobs.runtime.run import Run
@@ -46,7 +47,18 @@ def main() -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     report = Events(environment.folder())
     try:
-        return _rank(notice)
+        code = _outcome(notice, report, rank)
+        if code == EXIT_PREEMPTED:
+            report.announce("preempted")
+        return code
+    finally:
+        if report.publisher is not None:
+            report.publisher.close()
+
+
+def _outcome(notice: Notice, report: Events, rank: str) -> int:
+    try:
+        return _rank(notice, report)
     except Preempted as end:
         log.info("%s", end)
         return EXIT_PREEMPTED
@@ -55,12 +67,12 @@ def main() -> int:
             return EXIT_PREEMPTED
         log.error("%s", error)
         if not _is_peers_lost(error):  # the rank that is lost tells why, if anybody can
-            report.write("failed", exit_code=error.exit_code, message=str(error), rank=int(rank))
+            _failed(report, exit_code=error.exit_code, message=str(error), rank=int(rank))
         return error.exit_code
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else EXIT_DONE if end.code is None else EXIT_FAILED
         if code not in (EXIT_DONE, EXIT_PREEMPTED):
-            report.write("failed", exit_code=code, message=f"the job ended itself with {end.code}", rank=int(rank))
+            _failed(report, exit_code=code, message=f"the job ended itself with {end.code}", rank=int(rank))
         return code
     except BaseException as error:
         if _is_peers_lost(error):
@@ -69,21 +81,38 @@ def main() -> int:
             log.error("a peer of rank %s is lost: %s", rank, _line(error))
             return EXIT_FAILED
         log.exception("the job's code raised %s", type(error).__name__)
-        report.write("failed", exit_code=EXIT_FAILED, message=_line(error), rank=int(rank))
+        _failed(report, exit_code=EXIT_FAILED, message=_line(error), rank=int(rank))
         return EXIT_FAILED
 
 
-def _rank(notice: Notice) -> int:
+def _failed(report: Events, **fields: Any) -> None:
+    """Tell why, in the folder and, from whichever rank knows, at the run's URL."""
+    url = os.environ.get(environment.RUN_URL_VARIABLE)
+    if report.publisher is None and url:
+        try:
+            number = os.environ.get(environment.ATTEMPT_VARIABLE) or ""
+            report.publisher = Publisher(url, int(number) if number.isdigit() else None)
+        except SkywrightError as error:
+            log.warning("%s", error)
+    if report.publisher is not None:
+        report.publisher.start()
+    report.write("failed", **fields)
+
+
+def _rank(notice: Notice, report: Events) -> int:
     place = environment.detect()
     job = environment.job()
     contract = environment.contract()
-    events = Events(job.folder, is_enabled=place.rank == 0)
+    if job.url is not None and place.rank == 0:
+        report.publisher = Publisher(job.url, job.attempt)
+    events = Events(job.folder, is_enabled=place.rank == 0, publisher=report.publisher)
     if job.spec.resources.world_size != place.world_size:
         log.warning("the job asks for %d ranks and runs on %d", job.spec.resources.world_size, place.world_size)
     entry = resolve(job.spec.entry)
     if notice.is_given:
         raise Preempted(0, 0)
     run = _run(job=job, place=place, contract=contract, notice=notice, events=events)
+    events.announce("started", attempt=job.attempt, world_size=place.world_size, pool=job.pool)
     try:
         entry(run)
         summary = run.finish()

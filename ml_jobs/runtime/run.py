@@ -34,6 +34,7 @@ from ml_jobs.runtime.interval import mtbf_s
 from ml_jobs.runtime.loop import Loop, Policy
 from ml_jobs.runtime.metrics import Tracker
 from ml_jobs.runtime.preemption import Notice, Preempted
+from ml_jobs.runtime.price import usd_per_hour
 from ml_jobs.runtime.sampler import Sampler, Step
 from ml_jobs.runtime.saver import Saver, Tracked
 from ml_jobs.runtime.state import seed_generators
@@ -59,14 +60,20 @@ class Run:
         self.contract = contract
         self.checkpoints = CheckpointFolder(f"{contract.storage.checkpoints}/{job.id}")
         self.events = events
-        self.account = Account(job.folder if place.rank == 0 else None)
+        self.account = Account(
+            job.folder if place.rank == 0 else None, usd_per_hour=usd_per_hour(job.spec, contract, job.pool)
+        )
         self.version: int | None = None
         self._job, self._place, self._groups, self._notice = job, place, groups, notice
         self._loop: Loop | None = None
         self._tracker: Tracker | None = None
         self._data: dict[str, dict[str, Any]] = {}
         self._reference: dict[str, dict[str, Any]] = {}
-        self.account.open()
+        publisher = events.publisher
+        self.account.open(publisher.earlier() if publisher is not None else None)
+        if publisher is not None:
+            publisher.summary = self.account.summary
+            publisher.start()
 
     @property
     def is_first(self) -> bool:
