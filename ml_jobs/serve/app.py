@@ -197,15 +197,17 @@ class App:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         self._drain_at(signal.SIGTERM)
-        self.served.load_in_background(self._loaded)
+        threading.Thread(target=self.load, name="load", daemon=True).start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if self.capture:
             await asyncio.to_thread(self.capture.close)
         await send({"type": "lifespan.shutdown.complete"})
 
-    def _loaded(self, served: Served) -> None:
-        """Called in the thread that loads."""
+    def load(self) -> None:
+        """Be ready, or say why not; takes long. Meanwhile the process answers that it lives."""
+        served = self.served
+        served.load()
         if served.loaded and self.capture:
             try:
                 self.capture.start(served.loaded.signature)

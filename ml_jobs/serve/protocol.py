@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import orjson
 
 from catalog.errors import did_you_mean
-from ml_jobs.serve.tensors import Array, ProtocolError, TensorSpec, parse_tensor, render_tensor, to_bytes
+from ml_jobs.serve.tensors import Array, ProtocolError, TensorSpec, check_finite, parse_tensor, render_tensor, to_bytes
 
 
 @dataclass(frozen=True)
@@ -207,6 +207,7 @@ def render_binary(
         if spec.name not in request.binary:
             tensors.append(render_tensor(array, spec))
             continue
+        check_finite(array)
         raw = to_bytes(array)
         tail.append(raw)
         parameters = {"binary_data_size": len(raw)}

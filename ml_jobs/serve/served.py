@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,15 +55,6 @@ class Served:
         self.loaded = None
         self.is_failed = True
         self.why = why
-
-    def load_in_background(self, done: Callable[[Served], None]) -> None:
-        """Meanwhile the process answers that it lives, and why it is not ready."""
-
-        def work() -> None:
-            self.load()
-            done(self)
-
-        threading.Thread(target=work, name="load", daemon=True).start()
 
 
 def open_release(release: Release, mounted: str | None = None) -> Loaded:

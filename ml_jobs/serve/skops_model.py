@@ -34,6 +34,7 @@ class SkopsPredictor:
 
     def __init__(self, estimator: Any, model: ModelFile) -> None:
         self.model = model
+        self.estimator = estimator
         self.calls = [
             (spec.name, getattr(estimator, METHODS.get(spec.name, "predict")), DATATYPES[spec.datatype])
             for spec in model.outputs

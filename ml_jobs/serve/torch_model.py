@@ -31,13 +31,14 @@ class TorchPredictor:
     def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         with torch.inference_mode():
             tensors = [torch.from_numpy(inputs[spec.name]).to(self.device) for spec in self.model.inputs]
-            answer = self._named(self.module(*tensors))
+            answer = self.named(self.module(*tensors))
             return {
                 spec.name: np.asarray(answer[spec.name].cpu().numpy(), DATATYPES[spec.datatype])
                 for spec in self.model.outputs
             }
 
-    def _named(self, answer: Any) -> Mapping[str, torch.Tensor]:
+    def named(self, answer: Any) -> Mapping[str, torch.Tensor]:
+        """What the module answered, by output name."""
         if isinstance(answer, Mapping):
             return answer
         names = [spec.name for spec in self.model.outputs]
