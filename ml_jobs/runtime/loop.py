@@ -101,7 +101,7 @@ class Loop:
         longest_s = self._costs.longest_save_s * (2 if self.saver.is_busy else 1)
         return Agreed(
             is_stopping=self._notice.is_given,
-            is_saving=is_first and self._is_due(),
+            is_saving=(is_first and self._is_due()) or self._notice.take_warning(),
             has_failed=self._failure is not None,
             spent_s=self._notice.spent_s,
             save_s=longest_s if is_first else 0.0,

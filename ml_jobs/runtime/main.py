@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.errors import EXIT_PREEMPTED, SkywrightError, UserError
 from ml_jobs.contract import StackContract
-from ml_jobs.runtime import environment
+from ml_jobs.runtime import environment, metadata
 from ml_jobs.runtime.events import Events
 from ml_jobs.runtime.preemption import Notice, Preempted
 from ml_jobs.runtime.publisher import Publisher
@@ -28,6 +28,7 @@ EXIT_FAILED = 1
 
 USED_BY_THREADS = (
     "fsspec.implementations.local",
+    "httpx",
     "safetensors.torch",
     "ml_jobs.registry.runs",
     "ml_jobs.registry.transport",
@@ -112,18 +113,27 @@ def _rank(notice: Notice, report: Events) -> int:
     if notice.is_given:
         raise Preempted(0, 0)
     run = _run(job=job, place=place, contract=contract, notice=notice, events=events)
+    watch = _watch(contract, place, notice)
     events.announce("started", attempt=job.attempt, world_size=place.world_size, pool=job.pool)
     try:
         entry(run)
         summary = run.finish()
-    except BaseException:
+    except BaseException as error:
         run.flush()
+        if watch is not None:
+            watch.close(is_ended=isinstance(error, Preempted))
         raise
     from ml_jobs.runtime import group
 
     group.leave()
     events.write("succeeded", summary=summary)
     return EXIT_DONE
+
+
+def _watch(contract: StackContract, place: environment.Place, notice: Notice) -> metadata.Watch | None:
+    """Each node's first rank listens to the cloud's metadata; the others hear of it by the ranks' exchange."""
+    kind = metadata.source(contract.cloud)
+    return metadata.Watch(kind, notice).start() if kind is not None and place.local_rank == 0 else None
 
 
 def _run(

@@ -30,10 +30,13 @@ class Preempted(Exception):
 
 
 class Notice:
-    """The flag that SIGTERM raises. `spent_s` counts from its arrival."""
+    """The flag that SIGTERM or the cloud's metadata raises. `spent_s` counts from its arrival."""
 
     def __init__(self) -> None:
         self._at: float | None = None
+        self._is_warned = False
+        self.why = ""
+        """What the cloud told; empty for a signal."""
 
     def install(self) -> Notice:
         """Listen for SIGTERM. Only the main thread can."""
@@ -41,8 +44,21 @@ class Notice:
         return self
 
     def _hear(self, _signal: int, _frame: FrameType | None) -> None:
+        self.give()
+
+    def give(self, why: str = "") -> None:
+        """The capacity goes away. The first one counts."""
         if self._at is None:
-            self._at = time.monotonic()
+            self.why, self._at = why, time.monotonic()
+
+    def warn(self) -> None:
+        """The capacity may go away: what is not saved is at risk."""
+        self._is_warned = True
+
+    def take_warning(self) -> bool:
+        """True once after each warning."""
+        was, self._is_warned = self._is_warned, False
+        return was
 
     @property
     def is_given(self) -> bool:
