@@ -1,0 +1,1 @@
+"""Scoring whole tables with a registered model: a job like any other."""
