@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -56,11 +57,11 @@ def test_everything_is_pinned():
     installs = [line for lines in stages().values() for line in lines if re.search(r"\binstall\b", line)]
     assert len(installs) == 3 and all("--constraint constraints.txt" in line for line in installs)
     constraints = {line.partition("==")[0] for line in (REPOSITORY / "constraints.txt").read_text().splitlines()}
-    assert {"torch", "setuptools", *stores()} <= constraints
+    assert {"torch", "setuptools", *beside()} <= constraints
 
 
-def stores() -> list[str]:
-    lines = (REPOSITORY / "ml_jobs/image/stores.txt").read_text().splitlines()
+def beside() -> list[str]:
+    lines = (REPOSITORY / "ml_jobs/image/requirements.txt").read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -87,10 +88,40 @@ def closure(roots: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("target", ["train", "serve"])
 def test_what_a_target_installs_brings_no_pulumi(target):
-    found = closure([f"skywright[{target}]", *stores()])
+    found = closure([f"skywright[{target}]", *beside()])
     assert {"torch", "botocore", "google-auth", "azure-identity", "pydantic"} <= found
     assert not [name for name in found if "pulumi" in name]
     assert [name for name in closure(["skywright[infra]"]) if "pulumi" in name]  # else the walk above proves nothing
+
+
+ON_THE_IMAGE = {
+    "train": ("entry/*.py", "runtime/*.py", "batch/*.py", "train/*.py", "registry/client.py", "registry/runs.py",
+              "serve/served.py", "serve/artifact.py", "serve/protocol.py", "serve/*s_model.py", "serve/torch_model.py"),
+    "serve": ("entry/*.py", "serve/*.py", "registry/artifact.py"),
+}  # fmt: skip
+"""Target -> the modules that run in it."""
+
+PROVIDERS = {"sklearn": "scikit-learn", "jwt": "pyjwt", "google": "google-auth", "pynvml": "nvidia-ml-py"}
+"""Imported name -> distribution, where they differ."""
+
+
+@pytest.mark.parametrize("target", ["train", "serve"])
+def test_whatever_a_target_s_modules_import_is_installed_in_it(target):
+    installed = closure([f"skywright[{target}]", *beside()])
+    imported = {}
+    for pattern in ON_THE_IMAGE[target]:
+        for path in (REPOSITORY / "ml_jobs").glob(pattern):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+                imported |= {name.partition(".")[0]: path for name in names}
+    ours = {"ml_jobs", "catalog", *sys.stdlib_module_names}
+    outside = {name: path for name, path in imported.items() if name and name not in ours}
+    missing = {
+        name: path for name, path in outside.items() if canonicalize_name(PROVIDERS.get(name, name)) not in installed
+    }
+    assert not missing
+    assert {"torch", "numpy", "pydantic"} <= set(outside)
 
 
 def test_the_build_sees_its_sources_and_nothing_else():
