@@ -20,6 +20,8 @@ FORMAT_VERSION = 1
 GOLDEN_ROWS = 32
 MODEL = "model.json"
 WEIGHTS = "weights.safetensors"
+FILES = {"torch": WEIGHTS, "sklearn": "model.skops"}
+"""Framework -> the file that holds the model."""
 PACKAGES = ("numpy", "safetensors", "scikit-learn", "skops", "torch")
 
 DATATYPES = {
@@ -81,27 +83,29 @@ def build(entry: str, params: Mapping[str, Any]) -> Any:
 
 def files(model: Model, *, name: str, weights: Mapping[str, Any], lineage: Mapping[str, Any]) -> dict[str, bytes]:
     """The artifact's files. Builds the model anew from its weights, as a server will, for the golden answers."""
+    if model.framework not in FILES:
+        raise UserError(f"framework is {model.framework!r}; allowed: {', '.join(FILES)}")
     for metric, value in model.evaluation.items():
         if not math.isfinite(value):
             raise UserError(f"evaluation.{metric} is {value}; allowed: a finite number")
     if model.primary not in model.evaluation:
         raise UserError(f"primary metric {model.primary!r} is not in the evaluation: {', '.join(model.evaluation)}")
     rows = _golden_rows(model)
-    written = _sklearn(model, weights, rows) if model.framework == "sklearn" else _torch(model, weights, rows)
-    evaluation = {**model.evaluation, "primary": model.primary, "higher_is_better": model.higher_is_better}
     described = {
         "format_version": FORMAT_VERSION,
         "model": name,
         "framework": model.framework,
         **({"architecture": {"entry": model.entry, "params": dict(model.params)}} if model.entry else {}),
-        "weights": written.name,
+        "weights": FILES[model.framework],
         "inputs": [tensor.to_json() for tensor in model.inputs],
         "outputs": [tensor.to_json() for tensor in model.outputs],
         "tolerance": model.tolerance,
     }
-    golden = {"inputs": rows, "outputs": {tensor.name: written.answers[tensor.name] for tensor in model.outputs}}
+    blob, answers = (_sklearn if model.framework == "sklearn" else _torch)(model, weights, rows, described)
+    evaluation = {**model.evaluation, "primary": model.primary, "higher_is_better": model.higher_is_better}
+    golden = {"inputs": rows, "outputs": {tensor.name: answers[tensor.name] for tensor in model.outputs}}
     return {
-        written.name: written.blob,
+        FILES[model.framework]: blob,
         "golden.json": _json({side: {k: v.tolist() for k, v in golden[side].items()} for side in golden}, indent=None),
         "reference.json": _json({"format_version": FORMAT_VERSION, "features": model.reference}, indent=None),
         "evaluation.json": _json(evaluation),
@@ -109,15 +113,6 @@ def files(model: Model, *, name: str, weights: Mapping[str, Any], lineage: Mappi
         "card.md": _card(name, model, lineage).encode(),
         MODEL: _json(described),
     }
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A model's file, and what the model read back from it answers to the golden rows, by output name."""
-
-    name: str
-    blob: bytes
-    answers: Mapping[str, Any]
 
 
 def _golden_rows(model: Model) -> dict[str, Any]:
@@ -130,31 +125,39 @@ def _golden_rows(model: Model) -> dict[str, Any]:
     return {tensor.name: rows[tensor.name].astype(DATATYPES[tensor.datatype]) for tensor in model.inputs}
 
 
-def _torch(model: Model, weights: Mapping[str, Any], rows: Mapping[str, Any]) -> Written:
+Written = tuple[bytes, Mapping[str, Any]]
+"""A model's file, and what the model read back from it answers to the golden rows, by output name."""
+
+
+def _torch(model: Model, weights: Mapping[str, Any], rows: Mapping[str, Any], described: Mapping[str, Any]) -> Written:
+    """The module may answer by name, or one tensor that its server names as it does."""
     import torch
 
     from ml_jobs.runtime import state
+    from ml_jobs.serve.artifact import ModelFile
+    from ml_jobs.serve.torch_model import TorchPredictor
 
     copies = {key: state.on_host(value) for key, value in weights.items()}
     state.synchronise()
     blob = state.tensors_to_bytes(copies)
     module = build(model.entry, model.params)
     module.load_state_dict(state.tensors_from_bytes(blob), strict=True)
-    module.eval()
+    server = TorchPredictor(module, ModelFile.model_validate(described), torch.device("cpu"))
     with torch.inference_mode():
-        answer = module(*(torch.from_numpy(rows[tensor.name]) for tensor in model.inputs))
+        answer = server.named(server.module(*(torch.from_numpy(rows[tensor.name]) for tensor in model.inputs)))
     missing = [tensor.name for tensor in model.outputs if tensor.name not in answer]
     if missing:
         raise UserError(f"{model.entry} answers {', '.join(answer)}; the outputs name {', '.join(missing)} too")
-    return Written(WEIGHTS, blob, {name: value.cpu().numpy() for name, value in answer.items()})
+    return blob, {name: value.cpu().numpy() for name, value in answer.items()}
 
 
-def _sklearn(model: Model, weights: Mapping[str, Any], rows: Mapping[str, Any]) -> Written:
+def _sklearn(
+    model: Model, weights: Mapping[str, Any], rows: Mapping[str, Any], described: Mapping[str, Any]
+) -> Written:
     from ml_jobs.runtime import artifact_sklearn
 
     blob = artifact_sklearn.blob_of(weights)
-    answers = artifact_sklearn.answers(blob, [tensor.name for tensor in model.outputs], list(rows.values()))
-    return Written(artifact_sklearn.WEIGHTS, blob, answers)
+    return blob, artifact_sklearn.answers(blob, [tensor.name for tensor in model.outputs], list(rows.values()))
 
 
 def packages() -> dict[str, str]:
