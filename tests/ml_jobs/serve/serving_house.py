@@ -106,6 +106,23 @@ class House:
         config = self.config(f"server-{name}", {"release": release, "release_name": name, **settings})
         return f"http://127.0.0.1:{config.port}", self.start("ml_jobs.local.server", config)
 
+    def container(
+        self, release: dict[str, Any], port_variable: str = "SKYWRIGHT_PORT", **environ: str
+    ) -> tuple[int, subprocess.Popen[bytes]]:
+        """A server told by its environment alone, as an image runs it: its port, and the process."""
+        port = free_port()
+        told = {"SKYWRIGHT_RELEASE": json.dumps(release), port_variable: str(port), "SKYWRIGHT_HOST": "127.0.0.1"}
+        with open(self.root / "logs" / f"container-{port}.log", "ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ml_jobs.serve.main"],
+                cwd=REPOSITORY,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "OMP_NUM_THREADS": "1", **told, **environ},
+            )
+        self.processes.append(process)
+        return port, process
+
     def close(self) -> None:
         for process in self.processes:
             if process.poll() is None:
@@ -166,6 +183,68 @@ def make_artifact(
         "artifact_sha256": digest(str(folder)),
         "weight_percent": 100,
     }
+
+
+def make_sklearn_artifact(
+    folder: Path,
+    *,
+    estimator: Any = None,
+    datatype: str = "FP32",
+    outputs: Sequence[str] = ("label",),
+    model: str = "iris",
+) -> dict[str, Any]:
+    """Iris as a registered version, a logistic regression if no other estimator is given; its Release."""
+    import numpy as np
+    from sklearn.datasets import load_iris
+    from sklearn.linear_model import LogisticRegression
+    from skops.io import dump
+
+    from ml_jobs.registry.artifact import digest
+    from ml_jobs.serve.artifact import ModelFile
+    from ml_jobs.serve.skops_model import SkopsPredictor
+    from ml_jobs.serve.tensors import DATATYPES
+
+    folder.mkdir(parents=True)
+    rows, labels = load_iris(return_X_y=True)
+    rows = rows.astype(DATATYPES[datatype])
+    estimator = (LogisticRegression(max_iter=1000) if estimator is None else estimator).fit(rows, labels)
+    dump(estimator, folder / "model.skops")
+    known = {
+        "label": {"name": "label", "datatype": "INT64", "shape": [-1]},
+        "probabilities": {"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]},
+        "prediction": {"name": "prediction", "datatype": "FP64", "shape": [-1]},
+    }
+    spec = {
+        "format_version": 1,
+        "model": model,
+        "framework": "sklearn",
+        "weights": "model.skops",
+        "inputs": [{"name": "features", "datatype": datatype, "shape": [-1, 4]}],
+        "outputs": [known[name] for name in outputs],
+    }
+    golden = {"features": rows[np.arange(32) * 4]}
+    answers = SkopsPredictor(estimator, ModelFile.model_validate(spec))(golden)
+    tensors = {
+        "inputs": {"features": golden["features"].tolist()},
+        "outputs": {name: answers[name].tolist() for name in outputs},
+    }
+    (folder / "model.json").write_text(json.dumps(spec))
+    (folder / "golden.json").write_text(json.dumps(tensors))
+    url = folder.as_uri()
+    return {"model": model, "version": 1, "artifact_url": url, "artifact_sha256": digest(url), "weight_percent": 100}
+
+
+def loaded(release: dict[str, Any], **settings: Any) -> Any:
+    """A server's app in this process, its model loaded."""
+    from ml_jobs.serve.app import from_settings
+
+    app = from_settings({"release": release, **settings}, {"name": "test"})
+    app.load()
+    return app
+
+
+def asking(app: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server")
 
 
 def request(rows: int = 1, width: int = 4, **more: Any) -> dict[str, Any]:
