@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
 from ml_jobs.contract import Release
+from ml_jobs.entry.trial import registry
 from ml_jobs.registry.artifact import digest
 from ml_jobs.serve.served import open_release
 from ml_jobs.train import breast_cancer
@@ -20,40 +18,18 @@ from ml_jobs.train.breast_cancer import JOB
 SPEC = JOB.model_dump(mode="json", by_alias=True, exclude={"entry", "params"})
 
 
-class RegistryStandIn(BaseHTTPRequestHandler):
-    """Takes versions and gives each job its number; knows of nothing else."""
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        is_known = self.path.endswith("/versions")
-        if is_known:
-            self.server.registered.append(body)
-        answer = json.dumps({"version": 7} if is_known else {"error": "not here"}).encode()
-        self.send_response(200 if is_known else 404)
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    do_GET = do_POST
-
-    def log_message(self, *_): ...
-
-
 @pytest.fixture(scope="module")
-def registry() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), RegistryStandIn)
-    server.registered = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def registered():
+    """(the registry's URL, what was registered with it)"""
+    with registry() as found:
+        yield found
 
 
 @pytest.fixture
-def tabular(job, registry):
+def tabular(job, registered):
     def make(name="a", **params):
         run = job(JOB.entry, name=name, spec=SPEC, **{**JOB.params, **params})
-        run.world_size, run.tracking_url = 1, f"http://127.0.0.1:{registry.server_address[1]}"
+        run.world_size, run.tracking_url = 1, registered[0]
         return run
 
     return make
@@ -63,7 +39,7 @@ def artifact(run):
     return run.root / "artifacts" / "models" / "breast-cancer" / run.id
 
 
-def test_a_preempted_job_registers_the_same_bytes_and_its_server_takes_them(tabular, registry):
+def test_a_preempted_job_registers_the_same_bytes_and_its_server_takes_them(tabular, registered):
     calm, disturbed = tabular("calm"), tabular("disturbed")
     assert calm.run() == [0], calm.log()
     attempt = disturbed.start()
@@ -78,8 +54,8 @@ def test_a_preempted_job_registers_the_same_bytes_and_its_server_takes_them(tabu
 
     evaluation = json.loads((folders[0] / "evaluation.json").read_text())
     assert evaluation["roc_auc"] >= 0.98 and evaluation["accuracy"] >= 0.93
-    assert registry.registered[-1]["metrics"]["roc_auc"] == evaluation["roc_auc"]
-    assert registry.registered[-1]["lineage"]["packages"]["scikit-learn"]
+    assert registered[1][-1]["metrics"]["roc_auc"] == evaluation["roc_auc"]
+    assert registered[1][-1]["lineage"]["packages"]["scikit-learn"]
     described = json.loads((folders[0] / "model.json").read_text())
     assert (described["framework"], described["weights"]) == ("sklearn", "model.skops")
 
