@@ -171,7 +171,7 @@ class ManagedLauncher(Launcher):
         if found.is_over:
             return found
         with told(self.cloud):
-            self.records.note(run, "stopping", by=by, reason=reason)
+            self.records.note(run, "stopped", by=by, reason=reason)
             for ref in self._refs(run)[-1:]:
                 self._cancel(ref)
         return self.status(run)
@@ -198,8 +198,10 @@ class ManagedLauncher(Launcher):
         return replace(found, preemptions=max(found.preemptions or 0, seen.preemptions))
 
     def _stopped_by(self, run: str) -> str:
-        asked = [event for event in self.records.events(run) if event["type"] == "stopping"]
-        return f"by {asked[-1]['by']}: {asked[-1]['reason']}" if asked else f"stopped on {self.title}, not by us"
+        asked = [event for event in self.records.events(run) if event["type"] == "stopped"]
+        return (
+            f"stopped by {asked[-1]['by']}: {asked[-1]['reason']}" if asked else f"stopped on {self.title}, not by us"
+        )
 
     def _row(self, job: JobSpec, origin: Origin, listed: Mapping[str, Seen]) -> Run:
         """A run with what one look at its folder tells; `status` reads its time line too."""

@@ -84,7 +84,7 @@ def test_several_nodes_of_gpus_start_one_process_each() -> None:
 
 
 @given(st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_models_take_whatever_fits_the_stack(data: st.DataObject) -> None:
     job = data.draw(job_specs(STACK))
     run = f"{job.name}-{data.draw(st.from_regex(r'[0-9a-f]{8}', fullmatch=True))}"
@@ -210,7 +210,7 @@ def test_submit_follow_and_stop(stand: Stand, stack: StackContract) -> None:
     assert (event["type"], event["ref"], event["pool"]) == ("submitted", NAME, "spot-small")
     assert sender.stop(run, by="bo", reason="no need").state == "stopping"
     job["properties"]["status"] = "Canceled"
-    assert [sender.status(run).state, sender.status(run).message] == ["stopped", "by bo: no need"]
+    assert [sender.status(run).state, sender.status(run).message] == ["stopped", "stopped by bo: no need"]
     assert sender.outputs(run).checkpoints_url == f"{stack.storage.checkpoints}/{run}"
 
 

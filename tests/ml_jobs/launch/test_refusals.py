@@ -111,6 +111,12 @@ def test_azure_core(error: Exception, kind: str) -> None:
     _is_one_line("azure", error, kind)
 
 
+def test_azure_says_it_once() -> None:
+    """Its errors carry their code and words twice over."""
+    found = refusal("azure", http_error(400, "ValidationError", "instanceCount must be positive"))
+    assert found is not None and found.what == "Azure ML refused (ValidationError): instanceCount must be positive"
+
+
 def _is_one_line(cloud: str, error: Exception, kind: str) -> None:
     found = refusal(cloud, error)
     assert found is not None and found.kind == kind
