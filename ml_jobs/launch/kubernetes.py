@@ -11,6 +11,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from catalog.errors import UserError, did_you_mean, mistake
 from ml_jobs.contract import JobSpec, StackContract
 from ml_jobs.launch import kubernetes_request as request_of
 from ml_jobs.launch import kubernetes_state as state_of
-from ml_jobs.launch.base import Feature, Launcher, LaunchError, Origin, Outputs, Run
+from ml_jobs.launch.base import FINAL, Feature, Launcher, LaunchError, Origin, Outputs, Run
 from ml_jobs.launch.kubernetes_api import CONFIG_MAPS, JOBS, JOBSETS, PODS, WORKLOADS, Cluster, connect
 from ml_jobs.launch.kubernetes_pod import CONTAINER, has_store
 from ml_jobs.launch.kubernetes_state import Seen
@@ -60,40 +61,47 @@ class KubernetesLauncher(Launcher):
     def submit(self, request: dict[str, Any]) -> str:
         """What is submitted a second time finds its JobSet there and starts no other.
 
-        The record first, then what the pods mount, then the JobSet, which from then on owns what they mount.
+        The record first; then what the pods mount, once the cluster has said that it would take the JobSet; then the
+        JobSet, which from then on owns what they mount.
         """
         configmap, jobset = request["configmap"], request["jobset"]
-        namespace, name = jobset["metadata"]["namespace"], jobset["metadata"]["name"]
         data = json.loads(configmap["data"]["job.json"])
         about = data.pop("job")
         run = str(about["id"])
-        if self.records is not None:
-            self._open(
-                JobSpec.read(data, where="job.json"), Origin(run, about["by"], about["submitted_at"], about["lineage"])
-            )
-        if self._cluster.create(CONFIG_MAPS, configmap) is None:
-            self._need_same(namespace, name, run)
-        made = self._cluster.create(JOBSETS, jobset)
-        standing = made or self._cluster.get(JOBSETS, namespace, name)
-        if standing is None or standing["metadata"].get("deletionTimestamp"):
-            raise LaunchError("request", f"run {run} is being removed from the cluster", "Submit it when it has gone.")
-        owner = {
-            "apiVersion": JOBSETS.api_version, "kind": "JobSet", "name": name, "uid": standing["metadata"]["uid"],
-        }  # fmt: skip
-        self._cluster.patch(CONFIG_MAPS, namespace, name, {"metadata": {"ownerReferences": [owner]}})
-        if made is not None and self.records is not None:
+        if self.records is None:
+            self._send(run, configmap, jobset)
+            return run
+        origin = Origin(run, about["by"], about["submitted_at"], about["lineage"])
+        self._open(JobSpec.read(data, where="job.json"), origin)
+        try:
+            is_new = self._send(run, configmap, jobset)
+        except LaunchError as refused:
+            self.records.note(run, "refused", attempt=_attempt(jobset), why=refused.kind, message=refused.what)
+            raise
+        if is_new:
             self._note_attempt(run, jobset)
         return run
 
     def status(self, run: str) -> Run:
-        found = state_of.run(self._seen(run))
+        try:
+            seen = self._seen(run)
+        except UserError:
+            if self.records is None:
+                raise
+            return self.records.run(run, _last_state(self.records.events(run)), "its JobSet has gone from the cluster")
+        found = state_of.run(seen)
         if self.records is None:
             return found
-        return self.records.run(
+        recorded = self.records.run(
             run, found.state, found.message, started_at=found.started_at, ended_at=found.ended_at,
-            attempts=found.attempts, preemptions=found.preemptions, failures=found.failures,
-            exit_code=found.exit_code, slots=found.slots, detail=found.detail,
+            attempts=(found.attempts or 1) + _attempt(seen.record), exit_code=found.exit_code, slots=found.slots,
+            detail=found.detail,
         )  # fmt: skip
+        return replace(  # a preemption without notice leaves no event; earlier JobSets' have gone with them
+            recorded,
+            preemptions=max(recorded.preemptions or 0, found.preemptions or 0),
+            failures=max(recorded.failures or 0, found.failures or 0),
+        )
 
     def runs(self, limit: int = 100) -> list[Run]:
         """As the cluster tells them; what a run cost and made, `status` tells."""
@@ -105,20 +113,20 @@ class KubernetesLauncher(Launcher):
 
     def events(self, run: str, *, follow: bool = False) -> Iterator[dict[str, Any]]:
         """What the run publishes; without an object store to publish to, what the cluster itself has seen of it."""
-        seen = self._seen(run)
         if self.records is None:
             known: list[dict[str, Any]] = []
             while True:
+                seen = self._seen(run)
                 now = list(state_of.timeline(seen))
                 yield from (event for event in now if event not in known)
                 known += now
                 if not follow or state_of.run(seen).is_over:
                     return
                 time.sleep(POLL_S)
-                seen = self._seen(run)
+        self.records.read(run)
         reader = EventReader(self.records.url, run)
         while True:
-            is_over = not follow or state_of.run(self._seen(run)).is_over  # asked first: the rest is still read below
+            is_over = not follow or self.status(run).is_over  # asked first: what comes later is still read below
             yield from reader.new()
             if is_over:
                 return
@@ -136,7 +144,7 @@ class KubernetesLauncher(Launcher):
             for pod in _pods_of_node(seen, rank // job["count"]):
                 if pod["metadata"]["uid"] not in read:
                     where = (pod["metadata"]["namespace"], pod["metadata"]["name"], CONTAINER)
-                    for line in _lines(self._cluster.log(*where, follow=follow)):
+                    for line in self._cluster.log(*where, follow=follow):
                         read.add(pod["metadata"]["uid"])
                         if is_of(line, rank):
                             yield line
@@ -163,9 +171,10 @@ class KubernetesLauncher(Launcher):
         return self.status(run)
 
     def outputs(self, run: str) -> Outputs:
-        self._seen(run)
         if self.records is not None:
+            self.records.read(run)
             return self.records.outputs(run)
+        self._seen(run)
         return Outputs(None, None, None, f"{self.stack.storage.checkpoints}/{run}")
 
     # --- what the cluster has of the runs
@@ -212,6 +221,22 @@ class KubernetesLauncher(Launcher):
                     [each for each in pods if _is_of(each, name)],
                 )
 
+    def _send(self, run: str, configmap: Mapping[str, Any], jobset: Mapping[str, Any]) -> bool:
+        """True when the JobSet was not there before."""
+        namespace, name = jobset["metadata"]["namespace"], jobset["metadata"]["name"]
+        self._cluster.create(JOBSETS, jobset, is_dry=True)
+        if self._cluster.create(CONFIG_MAPS, configmap) is None:
+            self._need_same(namespace, name, run)
+        made = self._cluster.create(JOBSETS, jobset)
+        standing = made or self._cluster.get(JOBSETS, namespace, name)
+        if standing is None or standing["metadata"].get("deletionTimestamp"):
+            raise LaunchError("request", f"run {run} is being removed from the cluster", "Submit it when it has gone.")
+        owner = {
+            "apiVersion": JOBSETS.api_version, "kind": "JobSet", "name": name, "uid": standing["metadata"]["uid"],
+        }  # fmt: skip
+        self._cluster.patch(CONFIG_MAPS, namespace, name, {"metadata": {"ownerReferences": [owner]}})
+        return made is not None
+
     def _need_same(self, namespace: str, name: str, run: str) -> None:
         """What is there already must be this run, and not stopped."""
         found = self._cluster.get(CONFIG_MAPS, namespace, name)
@@ -245,6 +270,11 @@ def _attempt(body: Mapping[str, Any]) -> int:
     return int((body["metadata"].get("labels") or {}).get(ATTEMPT, 0))
 
 
+def _last_state(events: list[dict[str, Any]]) -> str:
+    """How a run ended whose objects have gone: by its time line."""
+    return next((event["type"] for event in reversed(events) if event["type"] in FINAL), "stopped")
+
+
 def _owned_by(jobset: Mapping[str, Any] | None) -> Any:
     uid = jobset["metadata"]["uid"] if jobset else None
     return lambda body: any(owner["uid"] == uid for owner in body["metadata"].get("ownerReferences") or ())
@@ -258,13 +288,3 @@ def _pods_of_node(seen: Seen, node: int) -> list[dict[str, Any]]:
     """The node's pods, oldest first."""
     found = [pod for pod in seen.pods if (pod["metadata"].get("annotations") or {}).get(INDEX) == str(node)]
     return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-
-
-def _lines(pieces: Iterator[str]) -> Iterator[str]:
-    """Whole lines, as soon as each has come."""
-    rest = ""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split("\n")
-        yield from (f"{line}\n" for line in whole)
-    if rest:
-        yield rest

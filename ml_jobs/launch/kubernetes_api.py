@@ -6,6 +6,7 @@ service account. What that may do is RBAC's to say.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import time
@@ -101,7 +102,7 @@ class Cluster:
                 raise
 
     def log(self, namespace: str, pod: str, container: str, *, follow: bool) -> Iterator[str]:
-        """Pieces of a pod's log; none from a container that has not started, or from a pod that has gone."""
+        """Lines of a pod's log; none from a container that has not started, or from a pod that has gone."""
         query = [("container", container), *([("follow", "true")] if follow else [])]
         try:
             stream = self._send(
@@ -117,8 +118,7 @@ class Cluster:
             raise
         with _refusals():
             try:
-                for piece in stream.stream(PIECE):
-                    yield piece.decode(errors="replace")
+                yield from lines(codecs.iterdecode(stream.stream(PIECE), "utf-8", errors="replace"))
             finally:
                 stream.close()
 
@@ -237,3 +237,13 @@ def _short(error: BaseException) -> str:
         error = reason
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].split(": ", 1)[-1].strip().rstrip(".") or type(error).__name__
+
+
+def lines(pieces: Iterator[str]) -> Iterator[str]:
+    """Whole lines, as soon as each has come."""
+    rest = ""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split("\n")
+        yield from (f"{line}\n" for line in whole)
+    if rest:
+        yield rest

@@ -245,6 +245,34 @@ def test_a_run_that_is_stopped_goes_by_its_pods_notice_and_says_by_whom(
     assert (again, sender.status(run).state) == (run, "queued")
 
 
+def test_what_the_cluster_refuses_leaves_nothing_there_and_a_note(sender: KubernetesLauncher, cluster: Cluster) -> None:
+    job = asking()
+    request = sender.render(job, origin(job))
+    request["jobset"]["spec"]["successPolicy"] = {"operator": "All", "targetReplicatedJobs": ["others"]}
+    with pytest.raises(LaunchError, match=r"does not appear in \.spec\.ReplicatedJobs"):
+        sender.submit(request)
+    metadata = request["configmap"]["metadata"]
+    assert cluster.get(CONFIG_MAPS, metadata["namespace"], metadata["name"]) is None
+    assert sender.records is not None
+    (note,) = sender.records.events(metadata["name"])
+    assert (note["type"], note["why"]) == ("refused", "request")
+
+
+def test_a_run_whose_objects_have_gone_is_told_by_its_record(sender: KubernetesLauncher, cluster: Cluster) -> None:
+    run, jobset = submitted(sender, cluster)
+    where = (jobset["metadata"]["namespace"], jobset["metadata"]["name"])
+    assert sender.records is not None
+    sender.records.note(run, "succeeded")
+    for kind in (JOBSETS, CONFIG_MAPS):
+        cluster.delete(kind, *where)
+        if cluster.get(kind, *where):  # nobody collects here
+            cluster.patch(kind, *where, {"metadata": {"finalizers": None}})
+    found = sender.status(run)
+    assert (found.state, found.params) == ("succeeded", asking().params)
+    assert [event["type"] for event in sender.events(run, follow=True)] == ["submitted", "succeeded"]
+    assert sender.outputs(run).checkpoints_url.endswith(run)
+
+
 def test_without_an_object_store_the_cluster_itself_tells_the_time_line(cluster: Cluster, server: Server) -> None:
     inside = PROD.storage.model_copy(update={"artifacts": "http://mlflow.skywright.svc:5000/artifacts"})
     sender = KubernetesLauncher(PROD.model_copy(update={"storage": inside}), cluster=cluster)

@@ -22,8 +22,9 @@ from components.kubernetes import flavors, names, platform, pods, traffic, volum
 from ml_jobs.contract import JobSpec, StackContract
 from ml_jobs.launch import kubernetes_request, kubernetes_state
 from ml_jobs.launch.base import Feature, Origin, launcher, new_run
-from ml_jobs.launch.kubernetes import KubernetesLauncher, _lines
-from ml_jobs.launch.kubernetes_api import refused
+from ml_jobs.launch.kubernetes import KubernetesLauncher
+from ml_jobs.launch.kubernetes_api import lines, refused
+from ml_jobs.launch.kubernetes_pod import WORKERS
 from ml_jobs.launch.kubernetes_state import Seen
 from ml_jobs.runtime import environment, platforms
 
@@ -240,6 +241,13 @@ def test_a_whole_nodes_job_leaves_the_node_its_own_and_is_limited_below_its_memo
     assert gib(cpu["limits"]["memory"]) <= 30
 
 
+@pytest.mark.parametrize("attempt", [0, 1, 99])
+def test_the_pods_of_the_longest_run_can_be_named(attempt: int) -> None:
+    name = kubernetes_request.name_of(f"{'a' * 40}-0123abcd", attempt)
+    assert len(f"{name}-{WORKERS}-0-511-abcde") <= 63
+    assert (name == f"{'a' * 40}-0123abcd") is (attempt == 0)
+
+
 def test_each_attempt_has_a_name_of_its_own() -> None:
     first, second = jobset(asking()), jobset(asking(), attempt=1)
     assert (first["metadata"]["name"], second["metadata"]["name"]) == ("digits-0123abcd", "digits-0123abcd-1")
@@ -349,7 +357,7 @@ def test_what_the_api_server_answers_has_a_kind(status: int, body: str, kind: st
 
 @given(st.lists(st.text(alphabet="ab\n", max_size=5)))
 def test_a_log_comes_in_whole_lines_however_it_was_cut(pieces: list[str]) -> None:
-    found = list(_lines(iter(pieces)))
+    found = list(lines(iter(pieces)))
     assert "".join(found) == "".join(pieces)
     assert all(line.endswith("\n") for line in found[:-1])
     assert all("\n" not in line[:-1] for line in found)
