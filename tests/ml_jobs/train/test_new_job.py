@@ -31,12 +31,12 @@ def test_a_new_job_passes_its_own_test(folder):
     assert done.exit_code == 0, done.exception
     assert done.output.splitlines()[-1].startswith("-> python -m pytest test_grape_finder.py")
     assert sorted(path.name for path in folder.iterdir()) == ["grape_finder.py", "test_grape_finder.py"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_grape_finder.py"]
-    tested = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert tested.returncode == 0 and "1 passed" in tested.stdout, tested.stdout
     linter = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select", "E,F,I,B,UP", "--line-length", "120"]
     linted = subprocess.run(linter, capture_output=True, text=True, check=False)
     assert linted.returncode == 0, linted.stdout
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_grape_finder.py"]
+    tested = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert tested.returncode == 0 and "1 passed" in tested.stdout, tested.stdout
     sources = (folder / "grape_finder.py").read_text()
     assert not [
         cloud for cloud in ("aws", "gcp", "azure", "kubernetes", "sagemaker", "vertex") if cloud in sources.lower()
