@@ -42,6 +42,8 @@ LIMITS = {"rounds": (1, 10_000), "rounds_per_step": (1, 1000), "leaves": (2, 255
 
 def train(run: Run) -> None:
     """Split, boost in rounds, evaluate on the quarter that was held out, register."""
+    import torch
+
     params = checked(JOB.params | dict(run.params))
     if run.world_size > 1:
         raise mistake("resources", f"{run.world_size} ranks", "1: the trees are grown by one")
@@ -52,7 +54,8 @@ def train(run: Run) -> None:
 
     booster = build(params)
     steps = -(-params["rounds"] // params["rounds_per_step"])
-    for step in run.steps(NoTensors(), booster, samples=len(kept), batch=len(kept), epochs=steps, seed=params["seed"]):
+    no_weights = torch.nn.Module()  # trees have no tensors of fixed shape: they are kept where an optimizer's state is
+    for step in run.steps(no_weights, booster, samples=len(kept), batch=len(kept), epochs=steps, seed=params["seed"]):
         model = booster.estimator
         model.max_iter = min(params["rounds"], (step.number + 1) * params["rounds_per_step"])
         model.fit(features[kept], labels[kept])  # warm: only the new rounds are grown
@@ -62,15 +65,6 @@ def train(run: Run) -> None:
     evaluation = evaluate(booster.estimator, features[held_out], labels[held_out])
     run.log_metrics(evaluation)
     run.register_model(booster, describe(run, features[held_out], evaluation))
-
-
-class NoTensors:
-    """The weights of a model that has none of fixed shape: trees are kept where an optimizer's state is."""
-
-    def state_dict(self) -> dict[str, Any]:
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 def checked(params: dict[str, Any]) -> dict[str, Any]:
