@@ -134,8 +134,11 @@ class Launcher(ABC):
                 )
 
     @abstractmethod
-    def render(self, job: JobSpec, origin: Origin) -> dict[str, Any]:
-        """The request that starts `job` on this stack. Pure: equal inputs, equal request. Raises UserError."""
+    def render(self, job: JobSpec, origin: Origin, *, attempt: int = 0) -> dict[str, Any]:
+        """The request that starts `job` on this stack. Pure: equal inputs, equal request. Raises UserError.
+
+        `attempt`: which of the run's jobs on the platform this is, from 0, where that has one for each.
+        """
 
     @abstractmethod
     def submit(self, request: dict[str, Any]) -> str:

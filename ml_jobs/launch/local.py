@@ -46,7 +46,8 @@ class LocalLauncher(Launcher):
         self.url = queue.ref.rstrip("/")
         self._client: httpx.Client | None = None
 
-    def render(self, job: JobSpec, origin: Origin) -> dict[str, Any]:
+    def render(self, job: JobSpec, origin: Origin, *, attempt: int = 0) -> dict[str, Any]:
+        """The scheduler counts attempts itself: a run is sent once."""
         self.require(job)
         known = [queue.name for queue in self.stack.queues]
         if job.queue is not None and job.queue not in known:

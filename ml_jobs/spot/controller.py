@@ -1,0 +1,146 @@
+"""The planner applied to a run that lives: it watches, decides at every step, and moves the run where that pays.
+
+A move is a stop, with a checkpoint, and the run's next attempt on the other kind of capacity. To wait is to wait for
+spot: a request that the platform has not granted yet costs nothing and is the question itself. While on-demand runs
+nobody asks, and the last answer is carried on. Nothing is kept in memory: each decision reads the run's own record, so
+that another process can go on where one was lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from catalog.errors import SkywrightError
+from ml_jobs import contract
+from ml_jobs.contract import JobSpec
+from ml_jobs.launch.base import Launcher, LaunchError, Origin, Run
+from ml_jobs.launch.records import Attempt, Records
+from ml_jobs.spot.market import Pools, market, pools, sent_to
+from ml_jobs.spot.observation import Capacity
+from ml_jobs.spot.observe import observe
+from ml_jobs.spot.planner import decide
+
+BY = "planner"
+KINDS = {Capacity.SPOT: contract.Capacity.SPOT_ONLY, Capacity.ON_DEMAND: contract.Capacity.ON_DEMAND_ONLY}
+
+
+class Clock(Protocol):
+    def time(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided at `at` (POSIX seconds), and what ran until then. `refused`: the platform's words, if any."""
+
+    at: float
+    chosen: Capacity
+    running: Capacity
+    refused: str = ""
+
+
+class Controller:
+    """Keeps one run on the capacity that the planner chooses. Raises UserError where there is nothing to choose."""
+
+    def __init__(
+        self, launcher: Launcher, records: Records, job: JobSpec, origin: Origin, *, step_s: float | None = None,
+        clock: Clock = time, alarm: Callable[[str], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        """`alarm` is told, in one line, when on-demand is refused too."""
+        found = pools(job, launcher.stack)
+        if found is None:
+            raise SkywrightError(f"job {job.name} leaves no choice between spot and on-demand on this stack")
+        self.pools: Pools = found
+        self.market = market(job, found, step_s=step_s)
+        self.launcher, self.records, self.job, self.origin = launcher, records, job, origin
+        self.clock, self.alarm = clock, alarm
+
+    def follow(self) -> Iterator[Decision]:
+        """Decide, act and wait for a step, until the run is over. The first decision submits it."""
+        while True:
+            run = self._run()
+            if run is not None and self._is_over(run):
+                return
+            yield self.step(run)
+            self.clock.sleep(self.market.step_s)
+
+    def step(self, run: Run | None) -> Decision:
+        """One decision about the run as it stands (None: not submitted yet), carried out."""
+        now = self.clock.time()
+        attempts = self.records.attempts(self.origin.run) if run else []
+        asked = _asked(attempts, run)
+        if run is not None and asked is not Capacity.NONE:
+            self._note(asked, run)
+        seen = observe(
+            self.records.events(self.origin.run) if run else [],
+            self.market,
+            began_at=self.origin.at,
+            now=now,
+            remaining_work_s=self._remaining_s(),
+        )
+        chosen = decide(seen)
+        wanted = Capacity.SPOT if chosen is Capacity.NONE and not seen.spot_available else chosen
+        if wanted is asked:
+            return Decision(now, chosen, seen.running)
+        if asked is not Capacity.NONE:
+            self.launcher.stop(self.origin.run, by=BY, reason=f"{wanted.value} is cheaper from here")
+        if wanted is Capacity.NONE:
+            return Decision(now, chosen, seen.running)
+        return Decision(now, chosen, seen.running, self._send(wanted, len(attempts)))
+
+    def _run(self) -> Run | None:
+        return self.launcher.status(self.origin.run) if self.origin.run in self.records.ids() else None
+
+    def _is_over(self, run: Run) -> bool:
+        """A run whose attempt the planner stopped, or that was preempted, is not over: it waits for its next one."""
+        if not run.is_over or run.state == "succeeded":
+            return run.is_over
+        last = next((event for event in reversed(self.records.events(run.id)) if event["type"] in LASTS), None)
+        if last is None or run.exit_code == 78:
+            return True
+        if last["type"] == "failed":
+            return (run.failures or 0) > self.job.retries.failure
+        return bool(last["type"] == "stopping" and last.get("by") != BY)
+
+    def _send(self, chosen: Capacity, number: int) -> str:
+        request = self.launcher.render(sent_to(self.job, KINDS[chosen]), self.origin, attempt=number)
+        try:
+            self.launcher.submit(request)
+        except LaunchError as refused:
+            if refused.kind not in ("capacity", "quota", "unreachable"):
+                raise
+            if chosen is Capacity.SPOT:
+                self.records.note(self.origin.run, "probe", granted=False)
+            else:
+                self.alarm(f"on-demand is refused too, and is tried again in {self.market.step_s:g} s: {refused.what}")
+            return refused.what
+        return ""
+
+    def _note(self, asked: Capacity, run: Run) -> None:
+        """Spot that runs was granted, spot that waits was not; and what has come to run since is told once."""
+        started = [event for event in self.records.events(run.id) if event["type"] in ("started", "submitted")]
+        is_running = run.state == "running"
+        if is_running and (not started or started[-1]["type"] == "submitted"):
+            pool = self.pools.spot if asked is Capacity.SPOT else self.pools.on_demand
+            self.records.note(run.id, "started", is_spot=asked is Capacity.SPOT, pool=pool.name)
+        elif asked is Capacity.SPOT and run.state == "queued":
+            self.records.note(run.id, "probe", granted=False)
+
+    def _remaining_s(self) -> float:
+        """Of the estimate; one step at least while the run has not said that it is done."""
+        done_s = float(self.records.summary(self.origin.run).get("useful_s") or 0.0)
+        return max((self.job.estimated_work_s or 0.0) - done_s, self.market.step_s)
+
+
+LASTS = frozenset({"failed", "preempted", "stopping", "refused", "submitted"})
+
+
+def _asked(attempts: list[Attempt], run: Run | None) -> Capacity:
+    """What the latest attempt, running or waiting, is on."""
+    if run is None or run.is_over or not attempts:
+        return Capacity.NONE
+    return Capacity.SPOT if attempts[-1].capacity == "spot" else Capacity.ON_DEMAND
