@@ -166,7 +166,7 @@ class KubernetesLauncher(Launcher):
         change = {"metadata": {"annotations": told, "ownerReferences": None}}
         self._cluster.patch(CONFIG_MAPS, metadata["namespace"], metadata["name"], change)
         if self.records is not None:
-            self.records.note(run, "stopping", by=by, reason=reason)
+            self.records.note(run, "stopped", by=by, reason=reason)
         self._cluster.delete(JOBSETS, metadata["namespace"], metadata["name"])
         return self.status(run)
 

@@ -231,7 +231,7 @@ def test_a_run_that_is_stopped_leaves_the_cluster_and_a_note(bench: Bench) -> No
     assert found.message == "stopped by grace: wrong data"
     assert bench.pods(run) == []
     assert [each.state for each in bench.sender.runs() if each.id == run] == ["stopped"]
-    assert [event["type"] for event in bench.sender.events(run)] == ["submitted", "stopping"]
+    assert [event["type"] for event in bench.sender.events(run)] == ["submitted", "stopped"]
 
 
 def test_what_a_run_is_made_of_goes_with_its_jobset(bench: Bench) -> None:

@@ -236,7 +236,7 @@ def test_a_run_that_is_stopped_goes_by_its_pods_notice_and_says_by_whom(
     stopped = sender.status(run)
     assert (stopped.state, stopped.message) == ("stopped", "stopped by grace: wrong data")
     assert stopped.ended_at is not None
-    assert [event["type"] for event in sender.events(run)] == ["submitted", "stopping"]
+    assert [event["type"] for event in sender.events(run)] == ["submitted", "stopped"]
     assert sender.stop(run, by="ada", reason="again").message == "stopped by grace: wrong data"
     with pytest.raises(LaunchError, match="was stopped"):
         job = asking()
