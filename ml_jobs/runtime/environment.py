@@ -117,7 +117,7 @@ def job(env: Mapping[str, str] = os.environ) -> Job:
         spec=spec,
         id=run_id,
         folder=here,
-        notice_s=_seconds(env, NOTICE_VARIABLE, DEFAULT_NOTICE_S),
+        notice_s=seconds(env, NOTICE_VARIABLE, DEFAULT_NOTICE_S),
         pool=env.get(POOL_VARIABLE) or None,
         url=(env.get(RUN_URL_VARIABLE) or "").rstrip("/") or None,
         attempt=integer(env, ATTEMPT_VARIABLE) if env.get(ATTEMPT_VARIABLE) else None,
@@ -160,7 +160,8 @@ def folder(env: Mapping[str, str] = os.environ) -> Path | None:
     return Path(place).parent
 
 
-def _seconds(env: Mapping[str, str], name: str, default: float) -> float:
+def seconds(env: Mapping[str, str], name: str, default: float) -> float:
+    """A variable of seconds. Raises UserError for what is none."""
     text = env.get(name)
     if not text:
         return default

@@ -13,6 +13,7 @@ from ml_jobs.runtime.account import Account
 from ml_jobs.runtime.environment import Place
 from ml_jobs.runtime.events import Events
 from ml_jobs.runtime.group import Groups
+from ml_jobs.runtime.heartbeat import Heartbeat
 from ml_jobs.runtime.interval import SaveCosts, interval_s
 from ml_jobs.runtime.preemption import Agreed, Flags, Notice, Preempted, leaves_time, stride
 from ml_jobs.runtime.sampler import Sampler, Step
@@ -45,10 +46,12 @@ class Loop:
         notice: Notice,
         events: Events,
         account: Account,
+        heartbeat: Heartbeat,
     ) -> None:
         self.saver, self.sampler = saver, sampler
         self._place, self._groups, self._tracked, self._policy = place, groups, tracked, policy
         self._notice, self._events, self._account = notice, events, account
+        self._heartbeat = heartbeat
         self._flags = Flags(groups.control)
         self._costs = SaveCosts()
         self._saved_at = time.monotonic()
@@ -66,7 +69,9 @@ class Loop:
         while self.step < self.sampler.total:
             was_saving = self.saver.is_busy
             began = time.perf_counter()
+            self._heartbeat.begin(self.step)
             yield self.sampler.step(self.step, self._place.rank, self._place.world_size)
+            self._heartbeat.end()
             seconds = time.perf_counter() - began
             self.step += 1
             self._account.stepped(self.step, seconds)

@@ -10,13 +10,16 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import EXIT_PREEMPTED, SkywrightError, UserError
 from ml_jobs.contract import StackContract
-from ml_jobs.runtime import environment, metadata
+from ml_jobs.runtime import accelerators, environment, logs, metadata
 from ml_jobs.runtime.events import Events
+from ml_jobs.runtime.heartbeat import EXIT_HUNG, Heartbeat, floor
 from ml_jobs.runtime.preemption import Notice, Preempted
 from ml_jobs.runtime.publisher import Publisher
 
@@ -42,10 +45,7 @@ def main() -> int:
     """Run this process's rank. Returns 0 done, 75 preempted, 78 a mistake of the job's, 1 a failure worth a retry."""
     notice = Notice().install()
     rank = os.environ.get("RANK", "0")
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s rank {rank} %(levelname)s %(message)s", force=True
-    )
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure(os.environ)
     report = Events(environment.folder())
     try:
         code = _outcome(notice, report, rank)
@@ -112,16 +112,15 @@ def _rank(notice: Notice, report: Events) -> int:
     entry = resolve(job.spec.entry)
     if notice.is_given:
         raise Preempted(0, 0)
-    run = _run(job=job, place=place, contract=contract, notice=notice, events=events)
-    watch = _watch(contract, place, notice)
+    heartbeat = Heartbeat(partial(_hung, report, place.rank), floor_s=floor(os.environ, place.world_size))
+    run = _run(job=job, place=place, contract=contract, notice=notice, events=events, heartbeat=heartbeat)
     events.announce("started", attempt=job.attempt, world_size=place.world_size, pool=job.pool)
     try:
-        entry(run)
-        summary = run.finish()
-    except BaseException as error:
+        with heartbeat, _watching(contract, place, notice), _sampling(place, run):
+            entry(run)
+            summary = run.finish()
+    except BaseException:
         run.flush()
-        if watch is not None:
-            watch.close(is_ended=isinstance(error, Preempted))
         raise
     from ml_jobs.runtime import group
 
@@ -130,14 +129,56 @@ def _rank(notice: Notice, report: Events) -> int:
     return EXIT_DONE
 
 
-def _watch(contract: StackContract, place: environment.Place, notice: Notice) -> metadata.Watch | None:
+def _hung(report: Events, rank: int, what: str) -> None:
+    """Called by the heartbeat's thread: nothing of the rank's own can be relied on any more."""
+    message = f"rank {rank}: {what}"
+    log.error("%s", message)
+    _failed(report, exit_code=EXIT_HUNG, message=message, rank=rank)
+    if report.publisher is not None:
+        report.publisher.close()
+    sys.stderr.flush()
+    os._exit(EXIT_HUNG)
+
+
+@contextmanager
+def _watching(contract: StackContract, place: environment.Place, notice: Notice) -> Iterator[None]:
     """Each node's first rank listens to the cloud's metadata; the others hear of it by the ranks' exchange."""
     kind = metadata.source(contract.cloud)
-    return metadata.Watch(kind, notice).start() if kind is not None and place.local_rank == 0 else None
+    if kind is None or place.local_rank != 0:
+        yield
+        return
+    watch, is_ended = metadata.Watch(kind, notice).start(), False
+    try:
+        yield
+    except Preempted:
+        is_ended = True
+        raise
+    finally:
+        watch.close(is_ended=is_ended)
+
+
+@contextmanager
+def _sampling(place: environment.Place, run: Run) -> Iterator[None]:
+    """Each node's first rank samples the node's GPUs, where there are any."""
+    devices = accelerators.find() if place.local_rank == 0 else None
+    if devices is None:
+        yield
+        return
+    sampler = accelerators.Sampler(devices, run.log_accelerators).start()
+    try:
+        yield
+    finally:
+        sampler.close()
 
 
 def _run(
-    *, job: environment.Job, place: environment.Place, contract: StackContract, notice: Notice, events: Events
+    *,
+    job: environment.Job,
+    place: environment.Place,
+    contract: StackContract,
+    notice: Notice,
+    events: Events,
+    heartbeat: Heartbeat,
 ) -> Run:
     import torch
 
@@ -155,7 +196,9 @@ def _run(
         raise UserError(f"params.seed is {seed!r}; allowed: a whole number, 0 or more")
     groups = group.join(place)
     seed_generators(seed + place.rank)  # each rank its own noise; the wrapper makes the weights equal
-    return Run(job=job, place=place, groups=groups, contract=contract, notice=notice, events=events)
+    return Run(
+        job=job, place=place, groups=groups, contract=contract, notice=notice, events=events, heartbeat=heartbeat
+    )
 
 
 def resolve(entry: str) -> Callable[[Run], Any]:

@@ -18,18 +18,18 @@ from __future__ import annotations
 import json
 import logging
 import math
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from catalog.errors import SkywrightError, UserError, did_you_mean
 from ml_jobs.contract import Input, JobSpec, StackContract
-from ml_jobs.runtime import artifact, data
+from ml_jobs.runtime import artifact, data, registration
 from ml_jobs.runtime.account import Account
 from ml_jobs.runtime.checkpoint import CheckpointFolder
 from ml_jobs.runtime.environment import Job, Place
 from ml_jobs.runtime.events import Events
 from ml_jobs.runtime.group import Groups
+from ml_jobs.runtime.heartbeat import Heartbeat
 from ml_jobs.runtime.interval import mtbf_s
 from ml_jobs.runtime.loop import Loop, Policy
 from ml_jobs.runtime.metrics import Tracker
@@ -42,15 +42,20 @@ from ml_jobs.runtime.storage import Folder
 
 log = logging.getLogger(__name__)
 
-REGISTER_FOR_S = 60.0
-"""How long registering is tried; after that the job fails, and its retry finishes from the last checkpoint."""
-
 
 class Run:
     """One rank of a job. All ranks call `steps` alike; metrics and models count on rank 0 and are no-ops elsewhere."""
 
     def __init__(
-        self, *, job: Job, place: Place, groups: Groups, contract: StackContract, notice: Notice, events: Events
+        self,
+        *,
+        job: Job,
+        place: Place,
+        groups: Groups,
+        contract: StackContract,
+        notice: Notice,
+        events: Events,
+        heartbeat: Heartbeat,
     ) -> None:
         self.spec: JobSpec = job.spec
         self.params: Mapping[str, Any] = job.spec.params
@@ -65,6 +70,7 @@ class Run:
         )
         self.version: int | None = None
         self._job, self._place, self._groups, self._notice = job, place, groups, notice
+        self._heartbeat = heartbeat
         self._loop: Loop | None = None
         self._tracker: Tracker | None = None
         self._data: dict[str, dict[str, Any]] = {}
@@ -81,7 +87,8 @@ class Run:
         return self.rank == 0
 
     def should_stop(self) -> bool:
-        """True once all ranks have agreed to stop; `steps` acts on it by itself. Without steps: once this rank was told.
+        """True once all ranks have agreed to stop; `steps` acts on it by itself. Without steps: once this rank was
+        told.
 
         A job that does without `steps` looks here between its parts, and raises `Preempted`.
         """
@@ -148,6 +155,7 @@ class Run:
             notice=self._notice,
             events=self.events,
             account=self.account,
+            heartbeat=self._heartbeat,
         )
         seed_generators(int(self.params.get("seed", 0)) + self.rank)  # whatever was imported or drawn on the way here
         yield from self._loop.run()
@@ -165,6 +173,14 @@ class Run:
         if self._tracker is None:
             self._tracker = self._start_tracker()
         self._tracker.send(step, known)
+
+    def log_accelerators(self, values: Mapping[str, float]) -> None:
+        """Note a sample of the GPUs; called by its own thread."""
+        if self.is_first:
+            step = self._loop.step if self._loop is not None else 0
+            self.events.write("metrics", step=step, values=dict(values))
+            if self._tracker is not None:
+                self._tracker.send(step, dict(values))
 
     def _start_tracker(self) -> Tracker:
         from ml_jobs.identity import read_token
@@ -204,50 +220,33 @@ class Run:
             described, name=self.spec.output, weights=unwrapped(model).state_dict(), lineage=lineage
         )
         artifact.publish(url, content)
-        self.version = self._register(url, origin, lineage, described)
-        self.events.write("registered", model=self.spec.output, version=self.version)
+        files = {name: json.loads(content[name]) for name in (artifact.MODEL, "evaluation.json")}
+        candidate = registration.Candidate(
+            model=self.spec.output,
+            run=self.id,
+            url=url,
+            sha256=registration.digest(content),
+            by=origin.get("by", "unknown"),
+            lineage=lineage,
+            params=self.params,
+            metrics=described.evaluation,
+            evaluation=files["evaluation.json"],
+            signature={key: files[artifact.MODEL][key] for key in ("inputs", "outputs")},
+        )
+        self.version = registration.register(candidate, self.contract, self._stop_registering)
+        self.events.write(
+            "registered",
+            model=candidate.model,
+            version=self.version,
+            artifact_url=url,
+            artifact_sha256=candidate.sha256,
+        )
         return self.version
 
-    def _register(self, url: str, origin: dict[str, Any], lineage: dict[str, Any], described: artifact.Model) -> int:
-        from ml_jobs.identity import Refused, read_token
-        from ml_jobs.registry.client import Registry
-        from ml_jobs.registry.transport import Rejected
-
-        deadline = time.monotonic() + REGISTER_FOR_S
-        delay_s = 0.5
-        while True:
-            try:
-                registry = Registry(
-                    self.contract.registry.tracking_url,
-                    read_token(self.contract.identities.training, override=False),
-                )
-                version = registry.register(
-                    url,
-                    model=str(self.spec.output),
-                    job=self.id,
-                    by=origin.get("by", "unknown"),
-                    lineage=lineage,
-                    params=dict(self.params),
-                    metrics=dict(described.evaluation),
-                )
-                return int(getattr(version, "version", version))
-            except UserError:
-                raise
-            except SkywrightError as error:
-                if isinstance(error, Refused) or (isinstance(error, Rejected) and error.status < 500):
-                    raise UserError(f"{self.spec.output} of job {self.id} was not registered: {error.what}") from None
-                if self._notice.is_given:
-                    step = self._loop.step if self._loop else 0
-                    raise Preempted(step, step) from None
-                if time.monotonic() + delay_s > deadline:
-                    raise SkywrightError(
-                        f"{self.spec.output} of job {self.id} could not be registered for {REGISTER_FOR_S:g} s: "
-                        f"{error.what}",
-                        "The job's retry registers it from the last checkpoint.",
-                    ) from None
-                log.warning("registering is tried again in %.1f s: %s", delay_s, error)
-                time.sleep(delay_s)
-                delay_s = min(delay_s * 2, 5.0)
+    def _stop_registering(self) -> None:
+        if self._notice.is_given:
+            step = self._loop.step if self._loop else 0
+            raise Preempted(step, step)
 
     def _lineage(self, origin: dict[str, Any], described: artifact.Model) -> dict[str, Any]:
         return {

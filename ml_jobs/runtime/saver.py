@@ -84,7 +84,10 @@ class Saver:
         """Take the snapshot of `step` and start to write it. Only when no save is in flight."""
         began = time.perf_counter()
         copies: tuple[Any, Any] = ({}, {})
-        if self._place.rank == 0:
+        if state.is_sharded(tracked.model):
+            held = state.whole(tracked.model.state_dict()), state.whole(tracked.rest())
+            copies = (state.on_host(held[0]), state.on_host(held[1])) if self._place.rank == 0 else copies
+        elif self._place.rank == 0:
             copies = state.on_host(tracked.model.state_dict()), state.on_host(tracked.rest())
         generators = state.generators()
         state.synchronise()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import random
+import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -36,6 +37,53 @@ def on_host(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(on_host(item) for item in value)
     return value
+
+
+def whole(value: Any) -> Any:
+    """A nested state with every sharded tensor (FSDP2's) gathered. Collective: all ranks call it, on alike states.
+
+    What is saved is so the same on any number of ranks; the gathered copy must fit beside the shards.
+    """
+    if _is_shard(value):
+        return value.full_tensor()
+    if isinstance(value, Mapping):
+        return {key: whole(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(whole(item) for item in value)
+    return value
+
+
+def is_sharded(module: Any) -> bool:
+    return any(_is_shard(parameter) for parameter in module.parameters())
+
+
+def _is_shard(value: Any) -> bool:
+    """Who made one has imported its class; without that there is none, and importing it may draw random numbers."""
+    known = sys.modules.get("torch.distributed.tensor")
+    return known is not None and isinstance(value, known.DTensor)
+
+
+def _sharded(value: Any, like: Any) -> Any:
+    """Each whole tensor in `value` laid out as its counterpart in `like`; no rank sends anything."""
+    if _is_shard(like) and not _is_shard(value):
+        from torch.distributed.tensor import distribute_tensor
+
+        return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+    if isinstance(value, Mapping) and isinstance(like, Mapping):
+        return {key: _sharded(item, like.get(key)) for key, item in value.items()}
+    return value
+
+
+def _moments(state: Mapping[str, Any], optimizer: Any) -> dict[str, Any]:
+    """An optimizer's state with each tensor of a parameter's shape laid out as that parameter."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    def of(index: int, value: Any) -> Any:
+        parameter = parameters[index]
+        return _sharded(value, parameter) if getattr(value, "shape", None) == parameter.shape else value
+
+    laid = {index: {key: of(index, value) for key, value in kept.items()} for index, kept in state["state"].items()}
+    return {**state, "state": laid}
 
 
 def synchronise() -> None:
@@ -119,10 +167,13 @@ def shapes(tensors: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 def load_into(name: str, target: Stateful, state: dict[str, Any], where: str) -> None:
-    """Hand a saved state to its object. Raises UserError when it doesn't fit."""
+    """Hand a saved state to its object, sharded as that is. Raises UserError when it doesn't fit."""
     try:
-        target.load_state_dict(state)
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        if hasattr(target, "param_groups") and "state" in state:
+            target.load_state_dict(_moments(state, target))
+        else:
+            target.load_state_dict(_sharded(state, target.state_dict()))
+    except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
         line = " ".join(str(error).split())[:300]
         raise UserError(
             f"{where} does not fit this job's {name}: {line}", "Submit the job anew, or with the code that wrote it."

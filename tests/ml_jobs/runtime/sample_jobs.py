@@ -62,8 +62,11 @@ def noisy(run: Run) -> None:
     for step in steps:
         if step.number == run.params.get("raise_at"):
             raise ValueError("the author's bug")
-        if step.number == run.params.get("sleep_at"):
-            time.sleep(float(run.params["sleep_s"]))
+        if step.number == run.params.get("sleep_at") and run.rank == run.params.get("only_rank", run.rank):
+            slept = run._job.folder / "slept"
+            if not (run.params.get("once") and slept.exists()):
+                slept.touch()
+                time.sleep(float(run.params["sleep_s"]))
         rows = torch.as_tensor(step.indices)
         noise = random.random() * 0.01 + float(np.random.rand()) * 0.01
         loss = ((model(data[rows]) - target[rows] + noise) ** 2).mean() * step.weight
@@ -80,5 +83,48 @@ def noisy(run: Run) -> None:
     (run._job.folder / f"weights-{run.rank}.sha256").write_text(digest)
 
 
+def sharded(run: Run) -> None:
+    """FSDP2 over all ranks: parameters, gradients and moments in shards; uneven ones among them."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    from ml_jobs.runtime.state import tensors_to_bytes, whole
+    from ml_jobs.runtime.storage import sha256
+
+    torch.manual_seed(0)  # no wrapper makes the weights equal here
+    data = torch.linspace(-1, 1, 240 * 8).reshape(240, 8)
+    target = data.sum(1, keepdim=True).sin()
+    model = nn.Sequential(nn.Linear(8, 17), nn.ReLU(), nn.Linear(17, 5), nn.ReLU(), nn.Linear(5, 1))
+    mesh = init_device_mesh("cpu", (run.world_size,))
+    for layer in (model[0], model[2], model[4], model):
+        fully_shard(layer, mesh=mesh)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    trace = run._job.folder / f"samples-{run.rank}.txt"
+    for step in run.steps(model, optimizer, samples=240, batch=12, epochs=int(run.params["epochs"])):
+        rows = torch.as_tensor(step.indices)
+        loss = ((model(data[rows]) - target[rows]) ** 2).mean() * step.weight
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with open(trace, "a") as file:
+            file.write(f"{step.number} {' '.join(map(str, step.indices.tolist()))}\n")
+        time.sleep(float(run.params.get("pace_s", 0)))
+    weights = {name: value.detach().clone() for name, value in whole(model.state_dict()).items()}
+    digest = sha256(tensors_to_bytes(weights))
+    (run._job.folder / f"weights-{run.rank}.sha256").write_text(digest)
+    total = ((model(data) - target) ** 2).mean().item()
+    (run._job.folder / f"loss-{run.rank}.txt").write_text(str(total))
+
+
 def leaves(run: Run) -> None:
     raise SystemExit(3)
+
+
+def holds_the_lock(run: Run) -> None:
+    """Blocks in C without giving the interpreter's lock away, as a broken extension does."""
+    import ctypes
+
+    model = run.parallel(nn.Linear(8, 1))
+    optimizer = torch.optim.AdamW(model.parameters())
+    for _ in run.steps(model, optimizer, samples=240, batch=12, epochs=1):
+        ctypes.PyDLL(None).sleep(600)

@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import psutil
 import pytest
 
 PACE = {"epochs": 6, "pace_s": 0.012}  # slow enough that a signal always finds the job at work
@@ -138,19 +139,34 @@ def test_a_notice_shorter_than_a_save_leaves_the_periodic_checkpoint(job, undist
     assert run.weights() == undisturbed.weights()
 
 
-def test_torchrun_alone_runs_and_resumes_it(job, undisturbed):
+def test_torchrun_alone_survives_three_kills(job, undisturbed):
+    """It starts the ranks anew by itself; nobody of ours stands beside it."""
     run = job(**PACE)
-    attempt = run.start()
-    run.until_step(60)
-    attempt.send(signal.SIGTERM)
-    assert attempt.wait() == [75, 75]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     env = {**os.environ, **run.environment(), "PYTHONPATH": str(Path(__file__).parent)}
-    done = subprocess.run(
-        [*command, "-m", "ml_jobs.runtime.main"], env=env, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
+    with open(run.root / "torchrun.log", "w") as log:
+        agent = subprocess.Popen(
+            [*command, "--max-restarts", "3", "-m", "ml_jobs.runtime.main"], env=env, stdout=log, stderr=log
+        )
+    try:
+        for kills in range(3):
+            least = run.progress()["steps"] + 8
+            run.until(
+                lambda least=least, kills=kills: (
+                    run.progress().get("attempts") == kills + 1 and run.progress()["steps"] >= least
+                ),
+                f"step {least} of attempt {kills + 1}",
+                90,
+            )
+            rank = psutil.Process(agent.pid).children()[kills % 2]
+            os.kill(rank.pid, signal.SIGKILL)  # a child that its parent has not waited for: the pid is still its own
+        assert agent.wait(90) == 0, (run.root / "torchrun.log").read_text()
+    finally:
+        agent.kill()
+        agent.wait()
     assert run.weights() == undisturbed.weights()
+    summary = run.events("succeeded")[0]["summary"]
+    assert summary["attempts"] == 4 and summary["lost_steps"] == sum(event["steps"] for event in run.events("lost"))
 
 
 def test_one_process_without_any_launcher_is_a_world_of_one(job):
