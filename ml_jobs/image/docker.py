@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from catalog.errors import SkywrightError
+from catalog.errors import SkywrightError, UserError
 from ml_jobs.contract import StackContract
 from ml_jobs.image import build as commands
 from ml_jobs.image.build import Build
@@ -36,6 +36,11 @@ def build(what: Build, stack: StackContract, show: Show, *, push: bool = False) 
     what.check()
     repository = what.image.rpartition(":")[0]
     if not find():
+        if what.jobs is not None:
+            raise UserError(
+                "--jobs needs docker's buildx, which is not here",
+                "Install it: https://docs.docker.com/build/install-buildx/.",
+            )
         _run(commands.build_command(what), stack, what.image, show)
         if not push:
             return None

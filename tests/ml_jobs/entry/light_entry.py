@@ -1,4 +1,7 @@
-"""The entry point as it is, without what takes seconds to import: light ranks, a light model."""
+"""The entry point as it is, without what takes seconds to import: light ranks, a light model.
+
+As a rank itself it ends with 42.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 
 from ml_jobs.entry import train
 from ml_jobs.entry.__main__ import main
+from ml_jobs.runtime import main as runtime
 from ml_jobs.serve import frameworks
 
 
@@ -20,5 +24,6 @@ def load(_folder, _model):
 if __name__ == "__main__":
     train.RANK = (sys.executable, str(Path(__file__).with_name("light_rank.py")))
     train.GRACE_S = 0.5
+    runtime.main = lambda: 42
     frameworks.FRAMEWORKS["light"] = ("light_entry:load", "light")
     sys.exit(main(sys.argv[1:]))

@@ -80,6 +80,7 @@ def test_a_push_builds_pushes_and_records_the_digest(stack, docker):
     words = docker.calls()[-1]
     assert words[:2] == ["buildx", "build"] and "--push" in words and "--load" not in words
     asked = dict(itertools.pairwise(words))
+    assert "--provenance=false" in words  # SageMaker takes no index
     assert (asked["--target"], asked["--platform"]) == ("train", "linux/amd64")
     assert asked["--tag"].startswith(f"{REPOSITORY}:train-cuda-")
     assert f"PYTHON_DIGEST={DIGEST}" in words and "TORCH_INDEX=" in words
@@ -127,6 +128,7 @@ def test_a_build_pushes_and_records_nothing(stack, docker, tmp_path):
         ({}, ("--platform", "linux/arm"), "--platform is 'linux/arm'; allowed: linux/amd64, linux/arm64"),
         ({}, ("--base-digest", "latest"), "--base-digest is 'latest'"),
         ({}, ("--jobs", "/nowhere"), "--jobs is /nowhere, which is no folder"),
+        ({"buildx": False}, ("--jobs", "."), "--jobs needs docker's buildx"),
     ],
 )  # fmt: skip
 def test_refusals_are_one_line_and_record_nothing(stack, docker, script, words, told):
