@@ -66,11 +66,11 @@ class Golden:
 def verified(release: Release, mounted: str | None = None) -> Path:
     """The artifact's folder on this machine, after its digest is checked. Raises SkywrightError for any other bytes.
 
-    `mounted`: a path or URL where a platform says that it has put the artifact; used when there is one.
+    `mounted`: path or URL of the folder into which a platform has put the artifact; taken in place of its own URL.
     """
     from ml_jobs.registry.artifact import digest
 
-    folder = _mounted(mounted) or _local(release.artifact_url)
+    folder = _local(mounted or release.artifact_url)
     if not folder.is_dir():
         raise SkywrightError(
             f"artifact {release.artifact_url} of {release.model} version {release.version} is not there",
@@ -83,14 +83,6 @@ def verified(release: Release, mounted: str | None = None) -> Path:
             "It was altered after it was approved: release another version, and find out who changed it.",
         )
     return folder
-
-
-def _mounted(place: str | None) -> Path | None:
-    """The folder with model.json at `place` or up to two folders below it, where Azure ML puts name and version."""
-    if not place or "://" in place:
-        return _local(place) if place else None
-    found = (path for depth in ("", "*/", "*/*/") for path in sorted(Path(place).glob(f"{depth}model.json")))
-    return next((path.parent for path in found), None)
 
 
 def _local(url: str) -> Path:

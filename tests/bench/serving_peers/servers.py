@@ -85,7 +85,7 @@ def start_all(folder: Path, core: int) -> list[Server]:
 def ours(folder: Path, core: int, release: dict[str, Any], **settings: Any) -> Server:
     port = free_port()
     process = started(
-        [sys.executable, "-m", "ml_jobs.serve.main"], folder, core, "ours",
+        [sys.executable, "-m", "ml_jobs.entry", "serve"], folder, core, "ours",
         SKYWRIGHT_RELEASE=json.dumps(release), SKYWRIGHT_PORT=str(port), SKYWRIGHT_HOST="127.0.0.1",
         SKYWRIGHT_SERVE=json.dumps(settings) if settings else "",
     )  # fmt: skip

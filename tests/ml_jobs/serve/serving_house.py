@@ -114,7 +114,7 @@ class House:
         told = {"SKYWRIGHT_RELEASE": json.dumps(release), port_variable: str(port), "SKYWRIGHT_HOST": "127.0.0.1"}
         with open(self.root / "logs" / f"container-{port}.log", "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ml_jobs.serve.main"],
+                [sys.executable, "-m", "ml_jobs.entry", "serve"],
                 cwd=REPOSITORY,
                 stdout=log,
                 stderr=log,

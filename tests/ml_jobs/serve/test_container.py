@@ -152,13 +152,6 @@ async def test_a_server_that_drains_is_alive_but_takes_nothing_new(tmp_path):
         assert 'ready{model="toy",release="toy",version="1"} 0.0' in text
 
 
-def test_a_container_without_a_release_is_one_line(house):
-    port, process = house.container({}, SKYWRIGHT_RELEASE="")
-    assert process.wait(60) == 78
-    log = (house.root / "logs" / f"container-{port}.log").read_text()
-    assert log == "error: SKYWRIGHT_RELEASE is not JSON: Expecting value: line 1 column 1 (char 0).\n"
-
-
 async def test_bodies_that_wait_are_bounded_together(tmp_path):
     app = loaded(make_artifact(tmp_path / "toy"), max_pending_bytes=100)
     async with asking(app) as http:

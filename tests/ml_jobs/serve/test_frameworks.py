@@ -189,10 +189,10 @@ def test_every_trusted_type_is_needed(tmp_path):
     assert len(found) >= 6
 
 
-def test_a_platforms_folder_is_used_when_it_holds_the_artifact(tmp_path):
-    release = make_sklearn_artifact(tmp_path / "mount" / "iris" / "1")
-    away = Release.model_validate({**release, "artifact_url": "s3://nowhere/iris"})
-    assert verified(away, str(tmp_path / "mount")) == tmp_path / "mount" / "iris" / "1"
-    (tmp_path / "mount" / "iris" / "1" / "more").write_text("x")
+def test_the_folder_that_a_platform_has_mounted_is_verified_like_any_other(tmp_path):
+    folder = tmp_path / "mounted"
+    away = Release.model_validate({**make_sklearn_artifact(folder), "artifact_url": "s3://nowhere/iris"})
+    assert verified(away, str(folder)) == verified(away, folder.as_uri()) == folder
+    (folder / "more").write_text("x")
     with pytest.raises(SkywrightError, match="altered after it was approved"):
-        verified(away, str(tmp_path / "mount"))
+        verified(away, str(folder))

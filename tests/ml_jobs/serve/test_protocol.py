@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_jobs.serve.protocol import Signature, parse_request, render_response
-from ml_jobs.serve.tensors import DATATYPES, ProtocolError, TensorSpec, parse_tensor, render_tensor
+from ml_jobs.serve.protocol import Signature, parse_request, render_binary, render_response
+from ml_jobs.serve.tensors import DATATYPES, ProtocolError, TensorSpec, parse_tensor, render_tensor, to_bytes
 
 SIGNATURE = Signature(
     (TensorSpec("features", "FP32", (-1, 4)),),
@@ -165,3 +165,115 @@ json_values = st.recursive(
 def test_no_request_ends_otherwise_than_parsed_or_refused(changes):
     with contextlib.suppress(ProtocolError):
         parse(body(**changes))
+
+
+def binary(raw: bytes, size: Any = 16, **more: Any) -> tuple[bytes, int]:
+    """A request whose only input is binary: the body, and how much of it is JSON."""
+    parameters = {} if size is ... else {"binary_data_size": size}
+    tensor = {"name": "features", "datatype": "FP32", "shape": [1, 4], "parameters": parameters}
+    head = json.dumps({"inputs": [tensor], **more}).encode()
+    return head + raw, len(head)
+
+
+ONES = np.ones(4, "<f4").tobytes()
+
+
+def test_binary_data_is_read_and_answered_as_asked():
+    body, size = binary(
+        ONES, outputs=[{"name": "label", "parameters": {"binary_data": True}}, {"name": "probabilities"}]
+    )
+    request = parse_request(body, SIGNATURE, max_rows=8, json_bytes=size)
+    assert request.inputs["features"].tolist() == [[1, 1, 1, 1]]
+    outputs = {"label": np.array([2]), "probabilities": np.ones((1, 3), np.float32)}
+    answer, head = render_binary(request, outputs, SIGNATURE, model="toy", version="3")
+    label, probabilities = json.loads(answer[:head])["outputs"]
+    assert label == {"name": "label", "datatype": "INT64", "shape": [1], "parameters": {"binary_data_size": 8}}
+    assert probabilities["data"] == [1, 1, 1]
+    assert answer[head:] == (2).to_bytes(8, "little")
+
+
+def test_all_outputs_are_binary_when_the_request_says_so_of_itself():
+    body, size = binary(ONES, parameters={"binary_data_output": True})
+    assert parse_request(body, SIGNATURE, max_rows=8, json_bytes=size).binary == {"label", "probabilities"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "json_bytes", "words"),
+    [
+        (binary(ONES[:12]), None, "12 bytes follow the JSON; the binary_data_size of the inputs sum to 16"),
+        (binary(ONES + b"x"), None, "17 bytes follow the JSON"),
+        (binary(ONES[:12], 12), None, "has 12 bytes; FP32 of shape [1, 4] needs 16"),
+        (binary(ONES, -1), None, "whole number of bytes"),
+        (binary(ONES, "16"), None, "whole number of bytes"),
+        (binary(ONES, ...), None, "16 bytes follow the JSON; the binary_data_size of the inputs sum to 0"),
+        (binary(np.array([1, 2, 3, np.nan], "<f4").tobytes()), None, "must be finite"),
+        (binary(ONES), 9999, "Inference-Header-Content-Length is 9999"),
+        (binary(ONES), 0, "Inference-Header-Content-Length is 0"),
+        (binary(ONES, parameters={"binary_data_output": 1}), None, "must be true or false"),
+        (
+            binary(ONES, outputs=[{"name": "label", "parameters": {"binary_data": "yes"}}]),
+            None,
+            "must be true or false",
+        ),
+    ],
+)
+def test_binary_data_that_does_not_fit_is_said_in_one_line(asked, json_bytes, words):
+    body, size = asked
+    with pytest.raises(ProtocolError) as error:
+        parse_request(body, SIGNATURE, max_rows=8, json_bytes=size if json_bytes is None else json_bytes)
+    assert words in str(error.value)
+
+
+def test_a_binary_answer_that_is_not_finite_is_an_error_too():
+    body, size = binary(ONES, parameters={"binary_data_output": True})
+    request = parse_request(body, SIGNATURE, max_rows=8, json_bytes=size)
+    outputs = {"label": np.array([2]), "probabilities": np.full((1, 3), np.inf, np.float32)}
+    with pytest.raises(ProtocolError, match="not finite"):
+        render_binary(request, outputs, SIGNATURE, model="toy", version="3")
+
+
+@given(st.data(), st.sampled_from(sorted(DATATYPES)), st.integers(1, 4), st.integers(1, 3))
+def test_every_datatype_comes_back_from_binary_as_it_went_in(data, datatype, rows, columns):
+    values = data.draw(st.lists(VALUES[datatype], min_size=rows * columns, max_size=rows * columns))
+    spec = TensorSpec("t", datatype, (-1, columns))
+    raw = to_bytes(np.array(values, DATATYPES[datatype]))
+    array = parse_tensor({"datatype": datatype, "shape": [rows, columns]}, spec, max_rows=10, raw=raw)
+    assert array.shape == (rows, columns) and array.dtype == DATATYPES[datatype]
+    assert array.ravel().tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("datatype", "raw", "words"),
+    [
+        ("BOOL", b"\x02", "neither 0 nor 1"),
+        ("BYTES", b"\x01\0\0\0\xff", "not UTF-8"),
+        ("BYTES", b"\x05\0\0\0ab", "after its length"),
+        ("BYTES", b"\x01\0\0\0a\x01\0\0\0b", "after its length"),
+        ("BYTES", b"\xff\xff\xff\xff", "after its length"),
+    ],
+)
+def test_bytes_that_no_datatype_has_are_refused(datatype, raw, words):
+    with pytest.raises(ProtocolError, match=words):
+        parse_tensor({"datatype": datatype, "shape": [1]}, TensorSpec("t", datatype, (-1,)), max_rows=1, raw=raw)
+
+
+@given(st.binary(max_size=40), st.integers(0, 60), st.integers(0, 40))
+def test_no_binary_request_ends_otherwise_than_parsed_or_refused(raw, json_bytes, size):
+    with contextlib.suppress(ProtocolError):
+        body, head = binary(raw, size)
+        parse_request(body, SIGNATURE, max_rows=8, json_bytes=head)
+        parse_request(body, SIGNATURE, max_rows=8, json_bytes=json_bytes)
+
+
+@pytest.mark.parametrize("value", [10**400, 2**64, -(2**70)])
+def test_whole_numbers_beyond_the_fast_parser_are_judged_alike(value):
+    with pytest.raises(ProtocolError, match="INT64 holds"):
+        parse_tensor(
+            json.loads(json.dumps({"datatype": "INT64", "shape": [1], "data": [value]})),
+            TensorSpec("t", "INT64", (-1,)),
+            max_rows=1,
+        )
+    signature = Signature((TensorSpec("t", "INT64", (-1,)),), SIGNATURE.outputs)
+    raw = json.dumps({"inputs": [{"name": "t", "datatype": "INT64", "shape": [1], "data": [value]}]}).encode()
+    with pytest.raises(ProtocolError):
+        parse_request(raw, signature, max_rows=1)
