@@ -46,15 +46,12 @@ def join(place: Place) -> Groups:
         if place.world_size == 1:
             dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1, timeout=TIMEOUT)
         else:
-            dist.init_process_group(
-                backend,
-                init_method=f"tcp://{place.master_addr}:{place.master_port}"
-                if place.platform != "torchrun"
-                else "env://",
-                rank=place.rank,
-                world_size=place.world_size,
-                timeout=TIMEOUT,
-            )
+            store, _, _ = next(dist.rendezvous("env://", place.rank, place.world_size, timeout=TIMEOUT))
+            if place.local_world_size == place.world_size:
+                # torchrun may keep one store over its restarts: an attempt must not read the addresses of the last.
+                # On several nodes their agents count restarts each for itself, so that no name is common to all.
+                store = dist.PrefixStore(f"attempt-{place.attempt}", store)
+            dist.init_process_group(backend, store=store, rank=place.rank, world_size=place.world_size, timeout=TIMEOUT)
         control = dist.new_group(backend="gloo", timeout=TIMEOUT)
         checkpoints = dist.new_group(backend="gloo", timeout=TIMEOUT)
         dist.barrier(group=control)  # rank 0 holds the store: it may not leave while another still joins

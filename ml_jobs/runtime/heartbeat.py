@@ -16,7 +16,8 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from statistics import median
 from types import FrameType
 
@@ -54,7 +55,7 @@ class Heartbeat:
         """`on_hang` gets one line and ends the process."""
         self._on_hang, self._floor_s, self._clock = on_hang, floor_s, clock
         self._times: deque[float] = deque(maxlen=64)
-        self._began: tuple[int, float] | None = None
+        self._at_hand: tuple[str, float, float | None] | None = None
         self._watched = threading.get_ident()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="heartbeat", daemon=True)
@@ -71,12 +72,21 @@ class Heartbeat:
         self.close()
 
     def begin(self, step: int) -> None:
-        self._began = step, self._clock()
+        self._at_hand = f"step {step + 1}", self._clock(), None
 
     def end(self) -> None:
-        if self._began is not None:
-            self._times.append(self._clock() - self._began[1])
-            self._began = None
+        if self._at_hand is not None:
+            self._times.append(self._clock() - self._at_hand[1])
+            self._at_hand = None
+
+    @contextmanager
+    def guard(self, what: str, limit_s: float) -> Iterator[None]:
+        """Watch something else than a step, which may take `limit_s`."""
+        self._at_hand = what, self._clock(), limit_s
+        try:
+            yield
+        finally:
+            self._at_hand = None
 
     def close(self) -> None:
         self._closing.set()
@@ -93,12 +103,18 @@ class Heartbeat:
 
     def overdue(self) -> str | None:
         """What hangs where, in one line; None while the step at hand is in time."""
-        at_hand = self._began
-        if at_hand is None or (spent_s := self._clock() - at_hand[1]) < (limit_s := self.limit_s):
+        at_hand = self._at_hand
+        if at_hand is None:
             return None
-        usual = f"steps take {median(tuple(self._times)):.3g} s" if self._times else "no step has ended yet"
+        what, began, limit_s = at_hand
+        usual = ""
+        if limit_s is None:
+            limit_s = self.limit_s
+            usual = f"steps take {median(tuple(self._times)):.3g} s, " if self._times else "no step has ended yet, "
+        if (spent_s := self._clock() - began) < limit_s:
+            return None
         return (
-            f"step {at_hand[0] + 1} has not ended after {spent_s:.0f} s ({usual}, {limit_s:.0f} s are allowed): "
+            f"{what} has not ended after {spent_s:.0f} s ({usual}{limit_s:.0f} s are allowed): "
             f"it hangs in {where(sys._current_frames().get(self._watched))}"
         )
 

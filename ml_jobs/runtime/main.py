@@ -38,6 +38,9 @@ USED_BY_THREADS = (
 )
 """Some of these draw from Python's generator while they are imported, which may not happen beside the training."""
 
+JOIN_S = 180.0
+"""Three times what each of the groups waits for the other ranks; Gloo has been seen to wait for ever."""
+
 log = logging.getLogger("ml_jobs.runtime")
 
 
@@ -113,15 +116,16 @@ def _rank(notice: Notice, report: Events) -> int:
     if notice.is_given:
         raise Preempted(0, 0)
     heartbeat = Heartbeat(partial(_hung, report, place.rank), floor_s=floor(os.environ, place.world_size))
-    run = _run(job=job, place=place, contract=contract, notice=notice, events=events, heartbeat=heartbeat)
-    events.announce("started", attempt=job.attempt, world_size=place.world_size, pool=job.pool)
-    try:
-        with heartbeat, _watching(contract, place, notice), _sampling(place, run):
-            entry(run)
-            summary = run.finish()
-    except BaseException:
-        run.flush()
-        raise
+    with heartbeat:
+        run = _run(job=job, place=place, contract=contract, notice=notice, events=events, heartbeat=heartbeat)
+        events.announce("started", attempt=job.attempt, world_size=place.world_size, pool=job.pool)
+        try:
+            with _watching(contract, place, notice), _sampling(place, run):
+                entry(run)
+                summary = run.finish()
+        except BaseException:
+            run.flush()
+            raise
     from ml_jobs.runtime import group
 
     group.leave()
@@ -194,7 +198,8 @@ def _run(
     seed = job.spec.params.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise UserError(f"params.seed is {seed!r}; allowed: a whole number, 0 or more")
-    groups = group.join(place)
+    with heartbeat.guard(f"meeting the other ranks at {place.master_addr}:{place.master_port}", JOIN_S):
+        groups = group.join(place)
     seed_generators(seed + place.rank)  # each rank its own noise; the wrapper makes the weights equal
     return Run(
         job=job, place=place, groups=groups, contract=contract, notice=notice, events=events, heartbeat=heartbeat

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from catalog.errors import UserError
 from ml_jobs.contract import JobSpec, StackContract
+from ml_jobs.runtime import transfer
 from ml_jobs.runtime.checkpoint import (
     GENERATORS,
     MANIFEST,
@@ -54,6 +55,36 @@ def test_a_checkpoint_of_the_same_step_is_replaced(folder):
     folder.publish(manifest(), FILES)
     folder.publish(manifest(), {**FILES, MODEL: b"other"})
     assert folder.read(5).files[MODEL] == b"other"
+
+
+class _Died(BaseException):
+    """A writer's process is gone: nothing of it cleans up."""
+
+
+@pytest.mark.parametrize("files", range(len(FILES) + 1))
+@pytest.mark.parametrize("is_replacing", [False, True])
+def test_a_writer_that_dies_in_an_object_store_leaves_no_checkpoint_that_is_used(
+    tmp_path, monkeypatch, files, is_replacing
+):
+    folder = CheckpointFolder(f"memory://{tmp_path.name}/job")
+    folder.publish(manifest(4), FILES)
+    if is_replacing:
+        folder.publish(manifest(), {**FILES, MODEL: b"older"})
+    written, write = [], transfer.write
+
+    def until_it_dies(fs, path, data):
+        if len(written) == files:
+            monkeypatch.setattr(fs, "rm", lambda *_, **__: None)
+            raise _Died
+        written.append(path)
+        write(fs, path, data)
+
+    monkeypatch.setattr(transfer, "write", until_it_dies)
+    with pytest.raises(_Died):
+        folder.publish(manifest(), FILES)
+    with pytest.raises(Damaged, match="no manifest"):
+        folder.read(5)
+    assert folder.read(4).files == FILES
 
 
 def _spoil(path, how):

@@ -57,6 +57,16 @@ def test_between_two_steps_nothing_is_overdue():
     assert found.overdue() is None
 
 
+def test_what_is_guarded_has_its_own_limit():
+    found, clock = watched(0.01)
+    with found.guard("meeting the other ranks", 5.0):
+        clock.now += 4
+        assert found.overdue() is None
+        clock.now += 2
+        assert (found.overdue() or "").startswith("meeting the other ranks has not ended after 6 s (5 s are allowed)")
+    assert found.overdue() is None
+
+
 def test_one_slow_step_does_not_raise_what_is_allowed():
     found, clock = watched(1.0)
     clock.now += 40

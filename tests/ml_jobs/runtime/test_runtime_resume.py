@@ -162,7 +162,9 @@ def test_torchrun_alone_survives_three_kills(job, undisturbed):
             os.kill(rank.pid, signal.SIGKILL)  # a child that its parent has not waited for: the pid is still its own
         assert agent.wait(90) == 0, (run.root / "torchrun.log").read_text()
     finally:
-        agent.kill()
+        left = psutil.Process(agent.pid).children() if agent.poll() is None else []
+        for process in [*left, agent]:
+            process.kill()
         agent.wait()
     assert run.weights() == undisturbed.weights()
     summary = run.events("succeeded")[0]["summary"]
