@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -90,7 +91,7 @@ def serve(env: Mapping[str, str]) -> int:
     server = detect(env, base)
     port = port_of(server, env)
     found = settings(server, env, base)
-    health = {"service": "server", "platform": server.name, "release": found["release_name"]}
+    health = {"name": found["release_name"], "platform": server.name, "pid": os.getpid()}
     import uvicorn
 
     from ml_jobs.serve.app import from_settings
