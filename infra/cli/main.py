@@ -21,7 +21,7 @@ app = typer.Typer(
 
 GROUPS = {
     "engine": "engine", "config": "config", "runs": "runs", "models": "models", "budget": "budget", "drill": "drill",
-    "import": "imports", "clouds": "clouds", "prices": "prices",
+    "import": "imports", "clouds": "clouds", "prices": "prices", "image": "image", "new": "new",
 }  # fmt: skip
 """Commands with sub-commands, and the module of each: it has `app`."""
 

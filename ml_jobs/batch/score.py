@@ -189,7 +189,7 @@ def begin(
 def as_parquet(part: Part, kept: Mapping[str, Any], answers: Mapping[str, Any]) -> bytes:
     """The part as a Parquet file: `row` counts from 0 over the whole table; outputs that are vectors are lists."""
     import numpy as np
-    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow
     from pyarrow import parquet
 
     columns: dict[str, Any] = {ROW: np.arange(part.start, part.end)}

@@ -72,7 +72,7 @@ def _file(folder: Folder, name: str, url: str) -> Table:
 
 
 def _parquet(data: bytes) -> Table:
-    from pyarrow import parquet  # type: ignore[import-untyped]
+    from pyarrow import parquet
 
     return _columns(parquet.read_table(io.BytesIO(data)))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -60,7 +61,9 @@ class Records:
         """Add an event of the launcher's own, such as `submitted`, `refused` or `stopped`."""
         at = time.time()
         line = json.dumps({"at": round(at, 4), "type": kind, **fields}, default=str) + "\n"
-        Folder(f"{self.url}/{run}/events").write(f"launcher-{round(at * 1e6):017d}.jsonl", line.encode())
+        Folder(f"{self.url}/{run}/events").write(
+            f"launcher-{round(at * 1e6):017d}-{uuid.uuid4().hex[:6]}.jsonl", line.encode()
+        )
 
     def ids(self) -> list[str]:
         return Folder(self.url).names()

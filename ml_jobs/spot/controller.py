@@ -11,19 +11,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from catalog.errors import SkywrightError
 from ml_jobs import contract
 from ml_jobs.contract import JobSpec
 from ml_jobs.launch.base import Launcher, LaunchError, Origin, Run
-from ml_jobs.launch.records import Attempt, Records
-from ml_jobs.spot.market import Pools, market, pools, sent_to
+from ml_jobs.launch.pools import possible
+from ml_jobs.launch.records import Attempt, EventReader, Records
+from ml_jobs.spot.market import sent_to, terms
 from ml_jobs.spot.observation import Capacity
 from ml_jobs.spot.observe import observe
 from ml_jobs.spot.planner import decide
 
 BY = "planner"
+STEP_S = 60.0
+"""Between two looks at a run that is not planned."""
+POLL_S = 5.0
 KINDS = {Capacity.SPOT: contract.Capacity.SPOT_ONLY, Capacity.ON_DEMAND: contract.Capacity.ON_DEMAND_ONLY}
 
 
@@ -44,56 +47,75 @@ class Decision:
 
 
 class Controller:
-    """Keeps one run on the capacity that the planner chooses. Raises UserError where there is nothing to choose."""
+    """Keeps one run on the capacity that the planner chooses, and resumes it after each preemption and failure.
+
+    A job that may take one kind of capacity only stays on that, and so does one without a deadline, on spot.
+    """
 
     def __init__(
-        self, launcher: Launcher, records: Records, job: JobSpec, origin: Origin, *, step_s: float | None = None,
-        clock: Clock = time, alarm: Callable[[str], None] = lambda _: None,
-    ) -> None:  # fmt: skip
-        """`alarm` is told, in one line, when on-demand is refused too."""
-        found = pools(job, launcher.stack)
-        if found is None:
-            raise SkywrightError(f"job {job.name} leaves no choice between spot and on-demand on this stack")
-        self.pools: Pools = found
-        self.market = market(job, found, step_s=step_s)
+        self,
+        launcher: Launcher,
+        records: Records,
+        job: JobSpec,
+        origin: Origin,
+        *,
+        clock: Clock = time,
+        alarm: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`alarm` is told, in one line, when on-demand is refused too. Raises UserError for what can't be planned."""
+        self.market = terms(job, launcher.stack)
+        self.step_s = self.market.step_s if self.market else STEP_S
         self.launcher, self.records, self.job, self.origin = launcher, records, job, origin
         self.clock, self.alarm = clock, alarm
+        self._usual = Capacity.SPOT if possible(job, launcher.stack)[0].is_spot else Capacity.ON_DEMAND
 
-    def follow(self) -> Iterator[Decision]:
-        """Decide, act and wait for a step, until the run is over. The first decision submits it."""
+    def events(self) -> Iterator[dict[str, Any]]:
+        """The run's time line with what is decided in it, until the run is over. The first decision submits it."""
+        reader = EventReader(self.records.url, self.origin.run)
+        before: Decision | None = None
         while True:
-            run = self._run()
+            run = self.look()
             if run is not None and self._is_over(run):
+                yield from reader.new()
                 return
-            yield self.step(run)
-            self.clock.sleep(self.market.step_s)
+            made = self.step(run)
+            if before is None or (made.chosen, made.refused) != (before.chosen, before.refused):
+                yield {"at": made.at, "type": "decided", "chosen": made.chosen.value, "refused": made.refused}
+            before, until = made, self.clock.time() + self.step_s
+            while (left_s := until - self.clock.time()) > 0:
+                yield from reader.new()
+                self.clock.sleep(min(POLL_S, left_s))
+
+    def look(self) -> Run | None:
+        """The run as it stands; None before it was submitted."""
+        return self.launcher.status(self.origin.run) if self.origin.run in self.records.ids() else None
 
     def step(self, run: Run | None) -> Decision:
-        """One decision about the run as it stands (None: not submitted yet), carried out."""
-        now = self.clock.time()
+        """One decision about the run as it stands, carried out."""
         attempts = self.records.attempts(self.origin.run) if run else []
         asked = _asked(attempts, run)
         if run is not None and asked is not Capacity.NONE:
             self._note(asked, run)
-        seen = observe(
-            self.records.events(self.origin.run) if run else [],
-            self.market,
-            began_at=self.origin.at,
-            now=now,
-            remaining_work_s=self._remaining_s(),
-        )
-        chosen = decide(seen)
-        wanted = Capacity.SPOT if chosen is Capacity.NONE and not seen.spot_available else chosen
+        now = self.clock.time()  # what was noted counts
+        if self.market is None:
+            chosen, running, is_there = self._usual, asked, True
+        else:
+            seen = observe(
+                self.records.events(self.origin.run) if run else [],
+                self.market,
+                began_at=self.origin.at,
+                now=now,
+                remaining_work_s=self._remaining_s(),
+            )
+            chosen, running, is_there = decide(seen), seen.running, seen.spot_available
+        wanted = Capacity.SPOT if chosen is Capacity.NONE and not is_there else chosen
         if wanted is asked:
-            return Decision(now, chosen, seen.running)
+            return Decision(now, chosen, running)
         if asked is not Capacity.NONE:
             self.launcher.stop(self.origin.run, by=BY, reason=f"{wanted.value} is cheaper from here")
         if wanted is Capacity.NONE:
-            return Decision(now, chosen, seen.running)
-        return Decision(now, chosen, seen.running, self._send(wanted, len(attempts)))
-
-    def _run(self) -> Run | None:
-        return self.launcher.status(self.origin.run) if self.origin.run in self.records.ids() else None
+            return Decision(now, chosen, running)
+        return Decision(now, chosen, running, self._send(wanted, len(attempts)))
 
     def _is_over(self, run: Run) -> bool:
         """A run whose attempt the planner stopped, or that was preempted, is not over: it waits for its next one."""
@@ -107,7 +129,8 @@ class Controller:
         return bool(last["type"] == "stopping" and last.get("by") != BY)
 
     def _send(self, chosen: Capacity, number: int) -> str:
-        request = self.launcher.render(sent_to(self.job, KINDS[chosen]), self.origin, attempt=number)
+        job = sent_to(self.job, KINDS[chosen]) if self.market else self.job
+        request = self.launcher.render(job, self.origin, attempt=number)
         try:
             self.launcher.submit(request)
         except LaunchError as refused:
@@ -116,7 +139,7 @@ class Controller:
             if chosen is Capacity.SPOT:
                 self.records.note(self.origin.run, "probe", granted=False)
             else:
-                self.alarm(f"on-demand is refused too, and is tried again in {self.market.step_s:g} s: {refused.what}")
+                self.alarm(f"on-demand is refused too, and is tried again in {self.step_s:g} s: {refused.what}")
             return refused.what
         return ""
 
@@ -125,15 +148,15 @@ class Controller:
         started = [event for event in self.records.events(run.id) if event["type"] in ("started", "submitted")]
         is_running = run.state == "running"
         if is_running and (not started or started[-1]["type"] == "submitted"):
-            pool = self.pools.spot if asked is Capacity.SPOT else self.pools.on_demand
-            self.records.note(run.id, "started", is_spot=asked is Capacity.SPOT, pool=pool.name)
+            pool = self.records.attempts(run.id)[-1].pool
+            self.records.note(run.id, "started", is_spot=asked is Capacity.SPOT, pool=pool)
         elif asked is Capacity.SPOT and run.state == "queued":
             self.records.note(run.id, "probe", granted=False)
 
     def _remaining_s(self) -> float:
         """Of the estimate; one step at least while the run has not said that it is done."""
         done_s = float(self.records.summary(self.origin.run).get("useful_s") or 0.0)
-        return max((self.job.estimated_work_s or 0.0) - done_s, self.market.step_s)
+        return max((self.job.estimated_work_s or 0.0) - done_s, self.step_s)
 
 
 LASTS = frozenset({"failed", "preempted", "stopping", "refused", "submitted"})

@@ -10,6 +10,7 @@ from ml_jobs.spot.observation import Capacity
 from ml_jobs.spot.planner import decide
 from ml_jobs.spot.simulate import Outcome, Problem, replay
 from ml_jobs.spot.spells import CLASSES, PRIOR, Hazards, age_class, as_bytes, hazards, width
+from ml_jobs.spot.spells import age as age_at
 
 STEPS = 160
 """Steps that a forecast has at most: it samples many markets, and decisions within a few minutes are alike."""
@@ -61,7 +62,7 @@ def forecast(
         known = (*known[:CLASSES], *lasting(mtbf_s / coarse.step_s))
     steps = int(coarse.deadline_s / coarse.step_s + 1e-6)
     chance = random.Random(seed)
-    outcomes = [replay(decide, series(known, steps, chance), coarse) for _ in range(markets)]
+    outcomes = [replay(decide, series(known, steps, chance, seen), coarse) for _ in range(markets)]
     return _told(outcomes, coarse)
 
 
@@ -89,12 +90,13 @@ def _told(outcomes: Sequence[Outcome], problem: Problem) -> Forecast:
     )
 
 
-def series(known: Hazards, steps: int, chance: random.Random) -> list[bool]:
-    """A series of availability drawn from the chances that spells end; what comes first is drawn by their lengths."""
+def series(known: Hazards, steps: int, chance: random.Random, history: bytes = b"") -> list[bool]:
+    """A series of availability drawn from the chances that spells end: the history's last spell goes on, or there is
+    a new one, of either kind in proportion to their lengths."""
     away, there = mean_length(known[:CLASSES]), mean_length(known[CLASSES:])
-    is_there = chance.random() < there / (there + away)
+    is_there = bool(history[-1]) if history else chance.random() < there / (there + away)
     drawn: list[bool] = []
-    age = 0
+    age = age_at(history[:-1], is_there) if history else 0
     while len(drawn) < steps:
         age += 1
         drawn.append(is_there)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catalog.errors import UserError, mistake
@@ -13,8 +14,10 @@ from ml_jobs.spot.observe import Market
 MOST_STEPS = 400
 SHORTEST_S, LONGEST_S = 10.0, 600.0
 """A step is a 400th of the deadline, within these."""
-LOAD_S = 60.0
-"""Assumed for joining the peers and loading a checkpoint, beyond the time that a pool takes to start."""
+LOAD_S = 180.0
+"""Assumed for finding an instance, joining the peers and loading a checkpoint, beyond what a pool says of itself."""
+ASSUMED_SHARE = 0.4
+"""Of on-demand's price, where spot's isn't known: clouds publish discounts of up to 60 to 90 %, most days give less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +30,72 @@ class Pools:
 
 def pools(job: JobSpec, stack: StackContract) -> Pools | None:
     """None where the job leaves no choice: it may take one kind only, or the stack has pools of one kind only."""
-    if job.capacity is not Capacity.SPOT_PREFERRED:
-        return None
-    fitting = possible(job, stack)
+    return split(possible(job, stack), job)
+
+
+def split(fitting: Sequence[Pool], job: JobSpec) -> Pools | None:
+    """The first pool of either kind."""
     spot = [pool for pool in fitting if pool.is_spot]
     on_demand = [pool for pool in fitting if not pool.is_spot]
-    return Pools(spot[0], on_demand[0]) if spot and on_demand else None
+    if job.capacity is not Capacity.SPOT_PREFERRED or not spot or not on_demand:
+        return None
+    return Pools(spot[0], on_demand[0])
 
 
-def market(job: JobSpec, found: Pools, *, step_s: float | None = None) -> Market:
-    """Prices of the whole gang. Raises UserError where a deadline, an amount of work or a price is missing."""
+def market(
+    job: JobSpec,
+    found: Pools,
+    *,
+    spot_price: float | None = None,
+    on_demand_price: float | None = None,
+    shortest_s: float = SHORTEST_S,
+    load_s: float = LOAD_S,
+) -> Market:
+    """Prices of the whole gang; those given, per instance hour, go before the pools'.
+
+    Raises UserError where a deadline, an amount of work or on-demand's price is missing, or the work can't fit.
+    """
     if job.deadline_s is None or job.estimated_work_s is None:
         missing = "deadline_s" if job.deadline_s is None else "estimated_work_s"
         raise UserError(
             f"job {job.name} has no {missing}, so there is nothing to plan",
             "Give both, as in --deadline 70h --work 48h.",
         )
-    prices = []
-    for pool in (found.spot, found.on_demand):
-        if pool.usd_per_hour is None:
-            raise UserError(
-                f"pool {pool.name} ({pool.instance_type}) has no known price",
-                "Set it in the stack (usd_per_hour of the pool), or give --spot-price and --on-demand-price.",
-            )
-        prices.append(pool.usd_per_hour * job.resources.nodes)
-    overhead_s = max(found.spot.start_s, found.on_demand.start_s) + LOAD_S
-    if job.estimated_work_s + overhead_s > job.deadline_s:
+    demand = found.on_demand.usd_per_hour if on_demand_price is None else on_demand_price
+    if demand is None:
+        raise UserError(
+            f"pool {found.on_demand.name} ({found.on_demand.instance_type}) has no known price",
+            "Give it: --on-demand-price USD, of an instance hour; or set the pool's usd_per_hour in the stack.",
+        )
+    spot = found.spot.usd_per_hour if spot_price is None else spot_price
+    overhead_s = max(found.spot.start_s, found.on_demand.start_s) + load_s
+    needed_s = job.estimated_work_s + overhead_s
+    if needed_s > job.deadline_s:
         raise mistake(
             f"deadline of job {job.name}",
-            job.deadline_s,
-            f"at least {job.estimated_work_s + overhead_s:g} s: the work ({job.estimated_work_s:g} s) and one start "
-            f"({overhead_s:g} s)",
+            f"{job.deadline_s:g} s",
+            f"at least {needed_s:g} s: {job.estimated_work_s:g} s of work and one start of {overhead_s:g} s",
             "Give it more time, or more ranks and less work each.",
         )
-    step = step_s or min(max(job.deadline_s / MOST_STEPS, SHORTEST_S), LONGEST_S)
-    return Market(step, job.deadline_s, overhead_s, prices[0], prices[1])
+    return Market(
+        step_s=min(max(job.deadline_s / MOST_STEPS, shortest_s), LONGEST_S),
+        deadline_s=job.deadline_s,
+        restart_overhead_s=overhead_s,
+        spot_price=(ASSUMED_SHARE * demand if spot is None else spot) * job.resources.nodes,
+        on_demand_price=demand * job.resources.nodes,
+    )
+
+
+def terms(job: JobSpec, stack: StackContract) -> Market | None:
+    """What the planner needs; None where it has nothing to choose or no deadline to keep.
+
+    Without a known price on-demand counts as 1: it is ratios that decide. Raises UserError for what can't be.
+    """
+    found = pools(job, stack)
+    if found is None or job.deadline_s is None or job.estimated_work_s is None:
+        return None
+    known = found.on_demand.usd_per_hour
+    return market(job, found, on_demand_price=1.0 if known is None else known)
 
 
 def sent_to(job: JobSpec, capacity: Capacity) -> JobSpec:

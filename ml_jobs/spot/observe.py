@@ -38,7 +38,7 @@ class Told:
 
 
 def told(events: Iterable[Mapping[str, Any]], *, began_at: float, now: float, step_s: float) -> Told:
-    """Read the events before `now` (POSIX seconds), oldest first. Pure.
+    """Read the events until `now` (POSIX seconds), oldest first. Pure.
 
     Taken in are `started` (with `is_spot`), `probe` (with `granted`), `preempted` and ENDS; what has another type, or
     is before `began_at`, is passed over. Before the first answer spot counts as available: to ask is to know.
@@ -49,7 +49,7 @@ def told(events: Iterable[Mapping[str, Any]], *, began_at: float, now: float, st
     spells: list[tuple[float, float]] = []
     for event in events:
         at, kind = float(event.get("at", 0)), event.get("type")
-        if not began_at <= at < now:
+        if not began_at <= at <= now:
             continue
         number = min(int((at - began_at) / step_s), steps)
         if kind == "probe":

@@ -16,6 +16,8 @@ AGES = (1, 2, 3, 5, 9, 17, 33)
 """The first age, in steps, of each class; the last one is open."""
 CLASSES = len(AGES)
 WEIGHT = 8.0
+LEAST = 0.001
+"""Chances are told apart to a thousandth, so that like histories share a table of costs; none is 0."""
 PRIOR = tuple(0.3 / age**0.5 for age in AGES)
 
 Hazards = tuple[float, ...]
@@ -61,7 +63,7 @@ def hazards(history: bytes) -> Hazards:
         if is_over:
             ended[kind][age_class(length)] += 1
     return tuple(
-        round((ended[kind][index] + WEIGHT * PRIOR[index]) / (lasted[kind][index] + WEIGHT), 3)
+        max(LEAST, round((ended[kind][index] + WEIGHT * PRIOR[index]) / (lasted[kind][index] + WEIGHT), 3))
         for kind in (0, 1)
         for index in range(CLASSES)
     )

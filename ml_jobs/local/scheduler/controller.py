@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import sqlite3
@@ -21,6 +22,7 @@ from ml_jobs.local.scheduler import leftovers, placement
 from ml_jobs.local.scheduler.environment import contract_of, secrets_of
 from ml_jobs.local.scheduler.gang import Cause, Gang
 from ml_jobs.local.scheduler.gangs import Gangs
+from ml_jobs.local.scheduler.plans import Plans
 from ml_jobs.local.scheduler.queue import ACTIVE, Job, cannot_write
 from ml_jobs.local.scheduler.rebuild import open_queue
 from ml_jobs.local.scheduler.rundir import Origin, RunDir
@@ -54,6 +56,7 @@ class Controller:
         self.slots = Slots(settings.pools, settings.market, epoch)
         self.holds = Holds(Path(config.holds_file))
         self.gangs = Gangs(root, settings, self.queue, self.wake)
+        self.plans = Plans(self.slots, self.gangs.running)
         self.is_draining = False
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
@@ -194,6 +197,11 @@ class Controller:
                 notice_s = self.settings.stop_grace_s
                 self.gangs.event(job, "notice", slot=gang.slots[0], notice_s=notice_s, hold=hold.id, reason=hold.reason)
                 self.gangs.ask_to_end(gang, Cause.HELD, notice_s)
+        for gang in self.gangs.running.values():
+            held = self.queue.job(gang.job)
+            if gang.cause is None and self.plans.moves(gang, held, now, self._remaining_s(held, now)):
+                self.gangs.event(gang.job, "replanned", slot=gang.slots[0])
+                self.gangs.ask_to_end(gang, Cause.REPLANNED, self.settings.stop_grace_s)
         if self.gangs.agency.is_ready and not self.is_draining:
             for start in plan.starts:
                 pool = self.slots.pools[start.pool]
@@ -215,9 +223,11 @@ class Controller:
             )
             for slot, instance in self.slots.instances.items()
         ]
+        queued = self.queue.in_state("queued")
+        self.plans.keep({job.id for job in queued} | set(self.gangs.running))
         return placement.decide(
             now,
-            [self._ask(job, now) for job in self.queue.in_state("queued")],
+            [self._ask(job, now) for job in queued],
             slots,
             self.settings.pools,
             self.holds.active(),
@@ -225,12 +235,17 @@ class Controller:
             patience_s=self.settings.patience_s,
         )
 
+    def _remaining_s(self, job: Job, now: float) -> float:
+        """Of the estimate, less the time that it had and did not lose."""
+        if not job.spec.deadline_s or not job.spec.estimated_work_s:
+            return 0.0
+        used_s = self.queue.used(job.id, now)[0] / job.spec.resources.nodes - self.gangs.watch.look(job.id).lost_s
+        return max(0.0, job.spec.estimated_work_s - max(0.0, used_s))
+
     def _ask(self, job: Job, now: float) -> placement.Ask:
         spec = job.spec
-        remaining_s = 0.0
-        if spec.deadline_s and spec.estimated_work_s:
-            used_s = self.queue.used(job.id, now)[0] / spec.resources.nodes - self.gangs.watch.look(job.id).lost_s
-            remaining_s = max(0.0, spec.estimated_work_s - max(0.0, used_s))
+        remaining_s = self._remaining_s(job, now)
+        planned = self.plans.of(job, now, remaining_s)
         return placement.Ask(
             job=job.id,
             team=spec.team,
@@ -245,6 +260,8 @@ class Controller:
             remaining_s=remaining_s,
             has_started=job.attempts > 0,
             not_before=job.not_before,
+            planned=planned[0] if planned else None,
+            planned_until=planned[1] if planned else math.inf,
         )
 
     def _follow_market(self, now: float) -> None:

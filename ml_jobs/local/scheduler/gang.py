@@ -30,6 +30,7 @@ class Cause(str, Enum):
     STOPPED = "stopped"
     LOST = "lost"
     DRAINED = "drained"
+    REPLANNED = "replanned"
 
 
 @dataclass
@@ -107,6 +108,8 @@ def judge(
         return Verdict("queued", "preempted", message="preempted", counts="preemptions")
     if cause is Cause.HELD:
         return Verdict("queued", "held", message="a hold stops spot jobs")
+    if cause is Cause.REPLANNED:
+        return Verdict("queued", "replanned", message="it moves to other capacity")
     if cause in (Cause.LOST, Cause.DRAINED):
         return Verdict("queued", cause.value, message="the scheduler or its agent ended")
     killed = [-code for code in codes if -code in FROM_OUTSIDE]

@@ -6,6 +6,7 @@ The rules, in order:
 2. A job takes its whole gang, `nodes` slots of one pool, or nothing. Cheaper pools first.
 3. spot_preferred takes spot when it is there. It goes to on-demand when it has waited `spot_fallback_s`, when no spot
    pool could ever take it, or at once when waiting any longer would miss its deadline; then on-demand comes first.
+   With a deadline and an estimate of its work the planner says which of the two it takes, or that it waits for spot.
 4. Smaller jobs may pass one that doesn't fit. Once that one has waited `patience_s`, what is free in the pools that it
    may take is kept for it: nobody behind it starts there, so that running jobs end and it comes in.
 5. A `block_new` hold keeps jobs back that have never started. A `stop_spot` hold gives running spot jobs a notice, and
@@ -21,11 +22,13 @@ from dataclasses import dataclass, field
 from catalog.errors import UserError
 from ml_jobs.contract import Capacity, JobSpec, Pool
 from ml_jobs.holds import Effect, Hold
+from ml_jobs.spot.observation import Capacity as Planned
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A queued job. Times are POSIX seconds; `order` is its place in line by submission."""
+    """A queued job. Times are POSIX seconds; `order` is its place in line by submission. `planned`: what the planner
+    says of it, until `planned_until`; None where it has nothing to say."""
 
     job: str
     team: str
@@ -40,6 +43,8 @@ class Ask:
     remaining_s: float = 0
     has_started: bool = False
     not_before: float = 0
+    planned: Planned | None = None
+    planned_until: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,9 @@ def _held_back(ask: Ask, now: float, holds: Sequence[Hold]) -> str:
 def _preference(ask: Ask, now: float, pools: Sequence[Pool], spot_fallback_s: float) -> tuple[list[Pool], float]:
     """Pools in the order in which the job takes them now, and when that order changes by the clock."""
     possible = candidates(ask, pools)
+    if ask.planned is not None:
+        wanted = [pool for pool in possible if ask.planned is (Planned.SPOT if pool.is_spot else Planned.ON_DEMAND)]
+        return wanted, ask.planned_until
     spot = [pool for pool in possible if pool.is_spot]
     on_demand = [pool for pool in possible if not pool.is_spot]
     if ask.capacity is not Capacity.SPOT_PREFERRED or not spot or not on_demand:
@@ -188,6 +196,8 @@ def _preference(ask: Ask, now: float, pools: Sequence[Pool], spot_fallback_s: fl
 
 
 def _why(ask: Ask, order: Sequence[Pool], free: Mapping[str, list[str]], kept: Mapping[str, str]) -> str:
+    if not order:
+        return "waits for spot: the deadline leaves time for it"
     needs = f"needs {ask.nodes} slot{'s' if ask.nodes > 1 else ''}"
     return f"{needs}; " + ", ".join(
         f"{pool.name} is kept for {kept[pool.name]}"

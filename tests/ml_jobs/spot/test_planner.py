@@ -71,10 +71,12 @@ def test_decisions_that_can_be_told_by_hand(observation: Observation, expected: 
 
 def test_how_long_spot_lasts_is_learned() -> None:
     """A start on spot that lasts a step at a time buys nothing; the same start on one that stays does."""
-    short = dict(restart_overhead_s=600, running=Capacity.ON_DEMAND, remaining_work_s=20 * HOUR, deadline_s=60 * HOUR,
-                 elapsed_s=36 * HOUR)  # fmt: skip
-    flickering = seen(**short, history=(True, False) * 108)
-    lasting = seen(**short, history=(True,) * 190 + (False,) * 6 + (True,) * 20)
+    late = seen(
+        restart_overhead_s=600, running=Capacity.ON_DEMAND, remaining_work_s=20 * HOUR, deadline_s=60 * HOUR,
+        elapsed_s=36 * HOUR,
+    )  # fmt: skip
+    flickering = dataclasses.replace(late, history=(True, False) * 108)
+    lasting = dataclasses.replace(late, history=(True,) * 190 + (False,) * 6 + (True,) * 20)
     assert (decide(flickering), decide(lasting)) == (Capacity.ON_DEMAND, Capacity.SPOT)
 
 
