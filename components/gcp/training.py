@@ -20,7 +20,7 @@ from ml_jobs.contract import Pool
 NOTICE_S = 30
 """Between the notice and the end of a Spot VM. https://cloud.google.com/compute/docs/instances/spot"""
 
-READ_JOBS = ("aiplatform.customJobs.get", "aiplatform.customJobs.list")
+READ_JOBS = ("aiplatform.customJobs.get", "aiplatform.customJobs.list", "logging.logEntries.list")
 SUBMIT_JOBS = ("aiplatform.customJobs.cancel", "aiplatform.customJobs.create")
 TELEMETRY = ("roles/logging.logWriter", "roles/monitoring.metricWriter")
 

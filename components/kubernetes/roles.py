@@ -17,7 +17,7 @@ Rule = tuple[str, Sequence[str], Sequence[str]]
 """API group, resources, verbs."""
 
 _SEE: tuple[Rule, ...] = (
-    ("", ("events", "pods", "pods/log", "resourcequotas", "services"), READ),
+    ("", ("configmaps", "events", "pods", "pods/log", "resourcequotas", "services"), READ),
     ("batch", ("jobs",), READ),
     ("jobset.x-k8s.io", ("jobsets",), READ),
     ("kueue.x-k8s.io", ("localqueues", "workloads"), READ),
@@ -33,6 +33,7 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         ("gateway.networking.k8s.io", ("httproutes",), READ),
     ),
     "pipeline": (
+        ("", ("configmaps",), (*READ, "create", "patch")),  # what a run is made of lies in one
         ("", ("events", "pods", "pods/log"), READ),
         ("batch", ("jobs",), (*READ, *WRITE)),
         ("jobset.x-k8s.io", ("jobsets",), (*READ, *WRITE)),
@@ -40,6 +41,7 @@ ROLES: dict[str, tuple[Rule, ...]] = {
     ),
     "admin": (
         *_SEE,
+        ("", ("configmaps",), ("create", "patch")),
         ("", ("pods",), ("delete",)),
         ("batch", ("jobs",), WRITE),
         ("jobset.x-k8s.io", ("jobsets",), WRITE),

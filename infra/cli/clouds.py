@@ -10,6 +10,7 @@ import typer
 from infra import support
 from infra.cli import render
 from infra.cli.options import JsonOption
+from ml_jobs.launch import features
 
 app = typer.Typer(help="What each cloud does of what can be asked, and what it can't.", invoke_without_command=True)
 
@@ -47,6 +48,20 @@ def clouds(
         if not as_json:
             render.say("cluster: by runtime kubernetes only. none: nothing of the kind is needed or made there.")
             render.next_step("how each is done, and the way round a no: skywright clouds --cloud aws")
+
+
+@app.command()
+def jobs(
+    markdown: Annotated[bool, typer.Option("--markdown", help="print the README's table")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """What a job can ask for, and where: by each platform that runs jobs."""
+    if markdown:
+        typer.echo(features.as_markdown())
+        return
+    titles = [each.title for each in features.launchers()]
+    columns: render.Columns = (("feature", "a job asks for"), *((title, title) for title in titles))
+    render.table("Jobs by platform", columns, features.matrix(), as_json=as_json)
 
 
 @app.command()

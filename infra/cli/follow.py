@@ -22,13 +22,14 @@ def words(event: dict[str, Any]) -> str:
             return f"queued: {given['reason']}"
         case "started":
             kind = "spot" if given.get("is_spot") else "on demand"
-            slots = ", ".join(given.get("slots") or [given["slot"]])
-            return f"attempt {given.get('attempt', '?')} on {slots} ({kind})"
+            slots = ", ".join(given.get("slots") or [given.get("pool") or given["slot"]])
+            attempt = f"attempt {given['attempt']} on " if "attempt" in given else "runs on "
+            return f"{attempt}{slots} ({kind})"
         case "notice":
             return f"{given['slot']} goes away in {given['notice_s']:g} s: the ranks save and stop"
         case "preempted":
             told = f"after a notice of {given['notice_s']:g} s" if given["notice_s"] else "without notice"
-            return f"{given['slot']} was taken away {told}"
+            return f"{given['slot']} was taken away {told}" if "slot" in event else "preempted"
         case "checkpoint":
             blocked = given.get("blocked_s")
             return f"checkpoint at step {given['step']}" + (f", {blocked * 1000:.0f} ms in the way" if blocked else "")
@@ -37,6 +38,15 @@ def words(event: dict[str, Any]) -> str:
             return f"resumed at step {given['step']}" + (f", {over} damaged checkpoints passed over" if over else "")
         case "lost":
             return f"{given.get('steps', '?')} steps ({given.get('seconds', 0):.2f} s) are done again"
+        case "decided":
+            kind = {"spot": "spot", "on_demand": "on demand", "none": "waiting for spot"}[given["chosen"]]
+            return f"planned: {kind}" + (f" ({given['refused']})" if given.get("refused") else "")
+        case "replanned":
+            return f"{given['slot']} is left for cheaper capacity"
+        case "refused":
+            return f"refused: {given.get('message') or given.get('why')}"
+        case "stopping":
+            return f"stopped by {given.get('by')}: {given['reason']}"
         case "registered":
             return f"registered as {given.get('model')} version {given.get('version')}"
         case _:

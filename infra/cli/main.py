@@ -27,7 +27,7 @@ GROUPS = {
 
 COMMANDS = (
     "doctor", "init", "up", "train", "release", "predict", "status", "audit", "page", "demo",
-    "rehearse", "review", "compare",
+    "rehearse", "review", "compare", "plan", "batch", "export",
 )  # fmt: skip
 """Modules with commands of their own: each has `register(app)`."""
 

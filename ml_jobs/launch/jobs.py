@@ -81,6 +81,12 @@ def adjusted(spec: JobSpec, **changes: Any) -> JobSpec:
         raise UserError(explain(error, spec.name)) from None
 
 
+def sized(spec: JobSpec, **asked: Any) -> JobSpec:
+    """The spec with these of its resources replaced; None leaves one as it is. Raises UserError."""
+    given = {key: value for key, value in asked.items() if value is not None}
+    return adjusted(spec, resources={**spec.resources.model_dump(), **given}) if given else spec
+
+
 SPAN = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
 UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

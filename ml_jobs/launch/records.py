@@ -108,7 +108,7 @@ class Records:
             "ended_at": events[-1]["at"] if events and state in FINAL else None,
             "attempts": max(len(self.attempts(run)), 1),
             "preemptions": len(of["preempted"]),
-            "failures": len(of["failed"]),
+            "failures": _failures(events),
             "exit_code": of["failed"][-1].get("exit_code") if of["failed"] and state == "failed" else None,
             "goodput": summary.get("goodput"),
             "cost_usd": summary.get("usd"),
@@ -131,6 +131,17 @@ class Records:
             artifact_url=f"{self.stack.storage.artifacts}/models/{name}/{run}" if name else None,
             checkpoints_url=f"{self.stack.storage.checkpoints}/{run}",
         )
+
+
+def _failures(events: list[dict[str, Any]]) -> int:
+    """Attempts that failed: of each, every rank that failed has said so."""
+    count, has_failed = 0, False
+    for event in events:
+        if event["type"] == "failed":
+            count, has_failed = count + (not has_failed), True
+        elif event["type"] in ("started", "submitted", "resumed"):
+            has_failed = False
+    return count
 
 
 def _model(registered: dict[str, Any]) -> dict[str, Any]:

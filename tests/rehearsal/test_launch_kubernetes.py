@@ -312,21 +312,11 @@ def test_whoever_may_not_submit_is_told_so(server: Server, stack: StackContract)
     assert "pipeline" in refused.value.remedy
 
 
-def test_the_pipelines_account_needs_beside_its_role_only_the_runs_configmaps(
+def test_the_pipelines_account_may_launch_follow_and_stop_and_sees_no_secret(
     server: Server, stack: StackContract, cluster: Cluster
 ) -> None:
-    api, team = Api(client.connect(server)), "skywright-team-recommendations"
-    group = "rbac.authorization.k8s.io"
-    rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create", "get", "list", "patch"]}]
-    subject = {"kind": "ServiceAccount", "name": "pipeline", "namespace": "skywright"}
-    for namespace in (team, RESEARCH):
-        metadata = {"name": "runs", "namespace": namespace}
-        role = {"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": rules}
-        reference = {"apiGroup": group, "kind": "Role", "name": "runs"}
-        binding = {**role, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]}
-        del binding["rules"]
-        for body in (role, binding):
-            api.apply(body, objects.ref(body))
+    """By the role that the stack declares, and nothing else."""
+    team = "skywright-team-recommendations"
     sender = _as(server, stack, "system:serviceaccount:skywright:pipeline")
     run, _ = submitted(sender, cluster)
     assert sender.status(run).state == "queued"
