@@ -21,7 +21,7 @@ from policies.report.model import FindingLine, Review
 from policies.resources import Resource
 from policies.rule import review
 from policies.rules import all_rules
-from policies.whole import STACK_RULES, cost_results, quota_results
+from policies.whole import INCREASE, STACK_RULES, cost_results, quota_results
 
 DEPLOYED = "deployed"
 """Instead of a file: what the stack's state holds."""
@@ -116,6 +116,28 @@ def review_of(
         change=change,
         quotas=quotas,
     )
+
+
+def need_small_increase(settings: Settings, project_dir: Path, state: Any) -> None:
+    """Hold what is declared against the stack's state (an export), under skywright:review.max_increase_percent.
+
+    The engine hands the pack no state, so that this is asked before an update. Raises UserError where the cap is broken
+    and mandatory in the stack's environment.
+    """
+    cap = settings.review.max_increase_percent
+    before = json_files.of(state, f"stack {settings.stack}").resources
+    if cap is None or not before:
+        return
+    demands = enforcement.load(known=[item.name for item in (*all_rules(), *STACK_RULES)])
+    if demands.level_of(INCREASE.name, INCREASE.severity, settings.environment) is not Level.MANDATORY:
+        return
+    usage, region = usage_of(settings), settings.region
+    after = subject_of(settings, project_dir).resources
+    made = cost.estimate(after, region=region, usage=usage)
+    change = cost.change(cost.estimate(before, region=region, usage=usage), made)
+    broken = [item for item in caps.check(made, change, caps.Caps(max_increase_percent=cap)) if item.is_certain]
+    if broken:
+        raise UserError(f"stack {settings.stack}: {broken[0].text}", INCREASE.remedy)
 
 
 def _deployed(project_dir: Path, stack: str) -> Any:

@@ -25,6 +25,7 @@ def up(
     from infra.credentials import need
     from infra.engine.run import Engine
     from infra.program import components_of
+    from infra.reviewing import need_small_increase
     from infra.settings import from_file
 
     settings = from_file(stack_file(stack))  # mistakes, before the engine starts or writes anything
@@ -32,6 +33,8 @@ def up(
     need(settings)
     engine = Engine(project_dir(), stack)
     engine.ensure_stack()
+    if settings.review.max_increase_percent is not None:
+        need_small_increase(settings, project_dir(), engine.export())
     outcome = engine.up(on_line=None if as_json else lambda line: _show(line, verbose))
     if as_json:
         render.emit(engine.outputs())

@@ -41,14 +41,15 @@ def read(path: Path) -> Read:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it isn't text"
         raise UserError(
-            f"{path}: can't be read: {why}", "Name a file of `pulumi preview --json` or `pulumi stack export`."
+            f"{path}: can't be read: {why}",
+            "Name a file of `pulumi preview --json --show-sames` or `pulumi stack export`.",
         ) from None
     try:
         data = json.loads(text)
     except ValueError as error:
         raise UserError(
             f"{path}: is not whole JSON: {error}",
-            "Write it anew: pulumi preview --json > FILE, or pulumi stack export --file FILE.",
+            "Write it anew: pulumi preview --json --show-sames > FILE, or pulumi stack export --file FILE.",
         ) from None
     return of(data, str(path))
 
@@ -68,7 +69,7 @@ def of(data: Any, where: str) -> Read:
         ) from None
     raise UserError(
         f"{where}: holds neither `steps` nor `deployment`; allowed: the JSON of a preview or of a stack's export",
-        "Write it anew: pulumi preview --json > FILE, or pulumi stack export --file FILE.",
+        "Write it anew: pulumi preview --json --show-sames > FILE, or pulumi stack export --file FILE.",
     )
 
 

@@ -178,6 +178,29 @@ def test_a_configuration_that_cannot_be_read_stops_the_update(tmp_path: Path, mo
     assert "no rule is called 'no-such-rule'" in found[0][2]
 
 
+INSTANCE = {"instanceType": "m5.2xlarge", "ami": "ami-0"}
+"""One at 0.428 USD an hour in Ireland: 312.44 USD a month."""
+
+
+@pytest.mark.parametrize(("cap", "level"), [(100, MANDATORY), (311, MANDATORY), (10_000, None), (None, None)])
+def test_the_months_cap_stops_a_stack_that_costs_more(cap: int | None, level: int | None) -> None:
+    made = analyzing.Analyzer(today=datetime.date(2026, 11, 24))
+    config = {"skywright:environment": "prod", "skywright:region": "eu-west-1"}
+    if cap is not None:
+        config["skywright:review"] = json.dumps({"max_monthly_usd": cap})
+    made.ConfigureStack(analyzer_pb2.AnalyzerStackConfigureRequest(stack="s", config=config), None)
+    properties = struct_pb2.Struct()
+    properties.update(INSTANCE)
+    resource = analyzer_pb2.AnalyzerResource(
+        type="aws:ec2/instance:Instance", name="it", urn="urn:pulumi:s::skywright::aws:ec2/instance:Instance::it",
+        properties=properties,
+    )  # fmt: skip
+    found = told(made.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=[resource]), None))
+    mine = [(strength, text) for name, strength, text in found if name == "cost-within-cap"]
+    assert [strength for strength, _ in mine] == ([] if level is None else [level])
+    assert all("above max_monthly_usd" in text and "it" in text for _, text in mine)
+
+
 def test_loading_the_rules_loads_none_of_the_platform() -> None:
     """Every `up` pays it; the SDK itself is loaded before by the host."""
     code = (

