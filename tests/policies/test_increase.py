@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,9 @@ def state(*counts: tuple[str, int]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def capped(percent: float | None, stack: str = "aws-prod") -> Settings:
+def capped(percent: int | None, stack: str = "aws-prod") -> Settings:
     settings = from_file(STACKS / f"Pulumi.{stack}.yaml")
-    review = settings.review.model_copy(update={"max_increase_percent": percent})
+    review = settings.review.model_copy(update={"max_increase_percent": None if percent is None else Decimal(percent)})
     return settings.model_copy(update={"review": review})
 
 
