@@ -34,11 +34,13 @@ GRANTS: tuple[Grant, ...] = (
     Grant("training", "data", READ),
     Grant("training", "artifacts", READ),
     Grant("training", "artifacts", ADD, but=RESERVED),
+    Grant("training", "artifacts", CHANGE, only=("runs",)),  # a run's summary is written anew as it goes
     Grant("training", "checkpoints", CHANGE),
     Grant("serving", "artifacts", READ),
     Grant("pipeline", "data", CHANGE),
     Grant("pipeline", "artifacts", READ),
     Grant("pipeline", "artifacts", ADD, but=("approvals", "skywright")),
+    Grant("pipeline", "artifacts", CHANGE, only=("images",)),  # the record of the newest image
     Grant("pipeline", "checkpoints", CHANGE),
     Grant("approver", "artifacts", READ),
     Grant("approver", "artifacts", ADD, only=("approvals", "audit")),

@@ -21,6 +21,9 @@ def main(words: list[str]) -> int:
         if len(words) != 1 or words[0] not in ROLES:
             given = " ".join(words)
             raise mistake("role", given, ", ".join(ROLES), did_you_mean(given, list(ROLES)))
+        if client := os.environ.get("DEFAULT_IDENTITY_CLIENT_ID"):
+            # Azure ML names its job's identity so; azure-identity, below adlfs, looks for the other name.
+            os.environ.setdefault("AZURE_CLIENT_ID", client)
         module, _, function = ROLES[words[0]].partition(":")
         code: int = getattr(importlib.import_module(module), function)(dict(os.environ))
         return code

@@ -36,9 +36,10 @@ PLATFORMS = {
     ),
     "azureml": (
         {"AZUREML_RUN_ID": "r", "WORLD_SIZE": "2", "RANK": "1", "NODE_RANK": "1", "MASTER_ADDR": "10.0.0.4",
-         "MASTER_PORT": "6105", "LOCAL_RANK": "0"},
+         "MASTER_PORT": "6105", "LOCAL_RANK": "0", "DEFAULT_IDENTITY_CLIENT_ID": "of-the-job"},
         {},
-        {"WORLD_SIZE": "4", "MASTER_ADDR": "10.0.0.4", "MASTER_PORT": "6105", "GROUP_RANK": "1"},
+        {"WORLD_SIZE": "4", "MASTER_ADDR": "10.0.0.4", "MASTER_PORT": "6105", "GROUP_RANK": "1",
+         "AZURE_CLIENT_ID": "of-the-job"},
     ),
     "kubernetes": (
         {"JOB_COMPLETION_INDEX": "1", "SKYWRIGHT_NODES": "2", "MASTER_ADDR": "job-1-0.job-1"},
