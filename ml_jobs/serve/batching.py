@@ -1,6 +1,6 @@
 """Adaptive micro-batching: what waits while the model is busy is answered together; nothing waits while it is idle.
 
-A model that answers fast is called on the event loop, with what arrived in the same turn of the loop; a slow one in a
+A model that answers fast is called on the event loop, with what arrives while the loop is reading; a slow one in a
 thread, with what arrived since its last call. The queue is bounded by number and by time: a request is refused at once
 when it is not expected to reach the model within `max_wait_s`, and later when it has waited longer. A batch is expected
 to take at most half of that, so an answer takes at most 1.5 `max_wait_s`, or `max_wait_s` and the request's own time in
@@ -98,7 +98,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(inputs, rows, now, loop.create_future())
         if not self._queue and not self._is_busy:
-            loop.call_soon(self._turn, loop)
+            loop.call_soon(self._gather, loop, 0)
         self._queue.append(waiting)
         self._rows += rows
         return await waiting.answer
@@ -122,6 +122,16 @@ class Batcher:
     def _batch_rows(self) -> int:
         within = self._cost.rows_within(self._limits.max_wait_s / 2 / self._slowdown)
         return min(self._limits.max_batch_rows, within)
+
+    def _gather(self, loop: asyncio.AbstractEventLoop, seen: int) -> None:
+        """Go round the event loop as long as each round brings more requests: what has arrived is read together, and
+        what has not is not waited for."""
+        waiting = len(self._queue)
+        is_late = time.perf_counter() - self._queue[0].since > SHORT_S
+        if waiting == seen or is_late or self._rows >= self._batch_rows:
+            self._turn(loop)
+        else:
+            loop.call_soon(self._gather, loop, waiting)
 
     def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
         """One call of the model, when there is something to answer."""

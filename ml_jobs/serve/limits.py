@@ -16,7 +16,7 @@ class Limits(Record):
     max_body_bytes: int = Field(16 << 20, ge=1)
     max_rows: int = Field(4096, ge=1)
     max_pending_bytes: int = Field(256 << 20, ge=1, description="bodies of all requests that are not answered yet")
-    max_queue: int = Field(256, ge=1, description="requests that wait for the model")
+    max_queue: int = Field(1024, ge=1, description="requests that wait for the model")
     max_wait_s: float = Field(2, gt=0, description="how long an accepted request may wait for the model")
     max_batch_rows: int = Field(256, ge=1, description="rows given to the model at once, unless one request has more")
     read_timeout_s: float = Field(60, gt=0, description="within which a large body must have arrived")

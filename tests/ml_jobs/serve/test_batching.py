@@ -103,7 +103,7 @@ async def test_a_fast_model_answers_what_came_in_one_turn_together_and_at_once(w
     batcher = Batcher(double, SHORT, worker, Limits(), observe=lambda counts, seconds: calls.append(list(counts)))
     await asyncio.gather(*(ask(batcher, count) for count in (1, 2, 1)))
     alone = ask(batcher)
-    for _ in range(3):  # its own turn, the model's, the answer's: no clock is waited for
+    for _ in range(4):  # its own round, two that bring no other and the model's answer: no clock is waited for
         await asyncio.sleep(0)
     assert alone.done()
     assert calls == [[1, 2, 1], [1]]
@@ -254,3 +254,15 @@ def test_each_gets_its_own_rows_and_no_batch_is_larger_than_allowed(counts, most
 )
 def test_how_many_rows_fit_into_a_time(cost: Cost, seconds: float, rows: int):
     assert cost.rows_within(seconds) == rows
+
+
+async def test_what_arrives_while_the_loop_still_reads_is_answered_together(worker):
+    """As connections that are read one after another: each round of the loop brings one request more."""
+    calls: list[list[int]] = []
+    batcher = Batcher(double, SHORT, worker, Limits(), observe=lambda counts, _: calls.append(list(counts)))
+    asked = []
+    for _ in range(5):
+        asked.append(ask(batcher))
+        await asyncio.sleep(0)
+    await asyncio.gather(*asked)
+    assert calls == [[1] * 5]
