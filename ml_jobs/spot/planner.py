@@ -86,7 +86,9 @@ class _Rest:
         return options
 
     def _after_spot(self) -> float:
-        return self.work - max(0.0, 1 - (self.pending if self.running is Capacity.SPOT else self.overhead))
+        """Work left after a step on spot; the deadline may fall into it."""
+        pays = self.pending if self.running is Capacity.SPOT else self.overhead
+        return self.work - max(0.0, min(1.0, self.left) - pays)
 
     def _fits_after(self, work: float) -> bool:
         """Whether on-demand, started one step from now, is done in time."""

@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import UserError
@@ -118,8 +118,10 @@ def problems(draw: st.DrawFn) -> tuple[list[bool], Problem]:
     )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(problems())
+@example(([True] * 9, Problem(5.36, 5.66, 0.3, 1.0, 0.1, 3.06)))  # the deadline falls into the last step
+@example(([False, True] * 9, Problem(766.0, 784.0, 18.0, 60.0, 0.1, 3.06)))
 def test_no_deadline_is_missed_that_on_demand_could_have_met(problem: tuple[list[bool], Problem]) -> None:
     available, job = problem
     assert replay(decide, available, job).finished_s is not None
