@@ -6,6 +6,7 @@ runtime leaves there: `events/<attempt>-<seq>.jsonl`, `summary.json`. Written on
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import uuid
@@ -18,6 +19,9 @@ from ml_jobs.contract import JobSpec, StackContract
 from ml_jobs.launch.base import FINAL, Origin, Outputs, Run
 from ml_jobs.runtime.storage import Folder
 
+MOST_KEPT = 64
+"""Runs whose time lines are kept in memory."""
+_NUMBERS = itertools.count()
 RUN_URL_VARIABLE = "SKYWRIGHT_RUN_URL"
 ATTEMPT_VARIABLE = "SKYWRIGHT_ATTEMPT"
 
@@ -39,6 +43,7 @@ class Records:
     def __init__(self, stack: StackContract) -> None:
         self.stack = stack
         self.url = runs_url(stack)
+        self._timelines: dict[str, tuple[EventReader, list[dict[str, Any]]]] = {}
 
     def open(self, job: JobSpec, origin: Origin) -> str:
         """Write what the run is made of; the URL of its folder. Writing it again is fine."""
@@ -60,10 +65,9 @@ class Records:
     def note(self, run: str, kind: str, **fields: Any) -> None:
         """Add an event of the launcher's own, such as `submitted`, `refused` or `stopped`."""
         at = time.time()
-        line = json.dumps({"at": round(at, 4), "type": kind, **fields}, default=str) + "\n"
-        Folder(f"{self.url}/{run}/events").write(
-            f"launcher-{round(at * 1e6):017d}-{uuid.uuid4().hex[:6]}.jsonl", line.encode()
-        )
+        line = json.dumps({"at": round(at, 6), "type": kind, **fields}, default=str) + "\n"
+        name = f"launcher-{round(at * 1e6):017d}-{next(_NUMBERS):06d}-{uuid.uuid4().hex[:6]}.jsonl"
+        Folder(f"{self.url}/{run}/events").write(name, line.encode())
 
     def ids(self) -> list[str]:
         return Folder(self.url).names()
@@ -86,8 +90,17 @@ class Records:
         return sorted(found, key=lambda pair: -pair[1].at)[:limit]
 
     def events(self, run: str) -> list[dict[str, Any]]:
-        """The run's time line as far as it has been published, oldest first, each with its number `seq`."""
-        return EventReader(self.url, run).new()
+        """The run's time line as far as it has been published, oldest first, each with its number `seq`.
+
+        What was read once is kept: a long run has thousands of objects, and each is written once.
+        """
+        if run not in self._timelines and len(self._timelines) >= MOST_KEPT:
+            self._timelines.clear()
+        reader, known = self._timelines.setdefault(run, (EventReader(self.url, run), []))
+        if new := reader.new():
+            known.extend(new)
+            known.sort(key=lambda event: float(event.get("at", 0)))
+        return list(known)
 
     def summary(self, run: str) -> dict[str, Any]:
         """What the runtime left at the end of its latest attempt; empty before."""

@@ -162,6 +162,7 @@ def test_refusals_are_answers_and_on_demand_that_is_refused_is_an_alarm(bench: B
     assert not bench.platform.records.events(bench.origin.run)[-1]["granted"]
     while not bench.alarms:
         bench.step()
+        assert bench.clock.at - bench.origin.at < 22.5 * HOUR
     assert "on-demand is refused too, and is tried again in 600 s: no on_demand today" in bench.alarms[0]
     bench.platform.answers["on_demand"] = "running"
     assert bench.step() is Chosen.ON_DEMAND
@@ -178,7 +179,8 @@ def test_a_refusal_that_waiting_does_not_mend_ends_it(bench: Bench) -> None:
     ("succeeded", [], True),
     ("failed", [("failed", {"exit_code": 78})], True),
     ("failed", [("failed", {"exit_code": 1})], False),
-    ("failed", [("failed", {"exit_code": 1}), ("failed", {"exit_code": 1})], True),
+    ("failed", [("failed", {"exit_code": 1}), ("started", {}), ("failed", {"exit_code": 1})], True),
+    ("failed", [("failed", {"exit_code": 1}), ("failed", {"exit_code": 1})], False),
     ("failed", [("preempted", {})], False),
     ("stopped", [("stopping", {"by": "ada"})], True),
     ("stopped", [("stopping", {"by": "planner"})], False),
