@@ -86,7 +86,7 @@ def _environment(
             inference_config=ml.InferenceContainerPropertiesArgs(
                 liveness_route=route["live"],
                 readiness_route=route["ready"],
-                scoring_route=ml.RouteArgs(path="/v2/models/model/infer", port=PORT),
+                scoring_route=ml.RouteArgs(path="/score", port=PORT),
             ),
             tags=owner.tags(),
         ),
