@@ -12,6 +12,7 @@ from infra.cli import render
 from infra.cli.options import JsonOption, StackOption
 from infra.stack import stack_contract
 from ml_jobs.launch import jobs
+from ml_jobs.local.scheduler.plans import LOAD_S, SHORTEST_S
 from ml_jobs.spot.forecast import Forecast, forecast
 from ml_jobs.spot.market import ASSUMED_SHARE, market, pools
 from ml_jobs.spot.simulate import Problem
@@ -37,13 +38,15 @@ def plan(
         deadline_s=jobs.seconds(deadline, "--deadline"),
         estimated_work_s=jobs.seconds(work, "--work"),
     )
-    found = pools(spec, stack_contract(stack))
+    contract = stack_contract(stack)
+    found = pools(spec, contract)
     if found is None:
         raise UserError(
             f"job {spec.name} leaves nothing to plan on stack {stack}: it takes one kind of capacity",
             "The planner chooses where a spot_preferred job fits a spot pool and an on-demand pool of the stack.",
         )
-    terms = market(spec, found, spot_price=spot_price, on_demand_price=on_demand_price)
+    here = {"shortest_s": SHORTEST_S, "load_s": LOAD_S} if contract.cloud == "local" else {}
+    terms = market(spec, found, spot_price=spot_price, on_demand_price=on_demand_price, **here)
     problem = Problem(
         spec.estimated_work_s or 0.0, terms.deadline_s, terms.restart_overhead_s, terms.step_s,
         terms.spot_price, terms.on_demand_price,
@@ -69,7 +72,7 @@ def _rows(told: Forecast) -> list[dict[str, str | None]]:
     rows = [
         ("expected cost", render.usd(told.expected_usd)),
         ("8 of 10 markets", f"{render.usd(told.low_usd)} to {render.usd(told.high_usd)}"),
-        ("all on demand", f"{render.usd(told.on_demand_usd)} ({told.saved:.0%} saved)"),
+        ("all on demand", f"{render.usd(told.on_demand_usd)} ({max(0.0, told.saved):.0%} saved)"),
         ("all on spot", f"{render.usd(told.spot_usd)}, were it always there"),
         *((what, f"{value:.2f} h") for what, value in hours.items()),
         ("preemptions", f"{told.preemptions:.1f}"),
