@@ -16,6 +16,8 @@ from ml_jobs.runtime import retry, transfer
 from ml_jobs.runtime.checkpoint import CheckpointFolder
 from ml_jobs.runtime.storage import AccessRefused, Folder, StorageError, options
 
+pytestmark = pytest.mark.alone
+
 MIB = 1 << 20
 PART = 5 * MIB  # the least that S3 takes
 BIG = random.Random(0).randbytes(PART) * 4
