@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import importlib.util
@@ -73,6 +74,10 @@ def _answers(token: str) -> ModuleType | None:
 
 def declare(settings: Settings, secrets: dict[str, str] | None = None) -> Graph:
     """Run the program of these settings to its end; every output is resolved when this returns."""
+    try:
+        asyncio.get_event_loop()
+    except RuntimeError:  # another test's `asyncio.run` has taken the thread's loop away
+        asyncio.set_event_loop(asyncio.new_event_loop())
     graph = Graph()
     pulumi.runtime.set_mocks(Recorder(graph), project="skywright", stack=settings.stack, preview=False)
 
