@@ -74,7 +74,9 @@ def finish(sender: Launcher, run: str, stack: str, *, as_json: bool) -> None:
 
 def with_image(spec: JobSpec, contract: StackContract) -> JobSpec:
     """The job with the image that it names, else the stack's own. Processes of this machine need none."""
-    if spec.image is not None or of_stack(contract) == "local":
+    if of_stack(contract) == "local":
+        return jobs.with_folder(spec)
+    if spec.image is not None:
         return spec
     from ml_jobs.image import resolve_image
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,6 +31,8 @@ def find(name: str) -> JobSpec:
             f"there is no job {name!r}; there are: {', '.join(known)}, and your own as module:JOB",
             did_you_mean(name, known),
         )
+    if name not in SAMPLES and (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)  # a job of one's own lies where the command is typed
     try:
         found = getattr(importlib.import_module(module), attribute or "JOB")
     except ModuleNotFoundError as error:
@@ -40,6 +44,15 @@ def find(name: str) -> JobSpec:
     if not isinstance(found, JobSpec):
         raise UserError(f"{module}:{attribute or 'JOB'} is a {type(found).__name__}; allowed: a JobSpec")
     return found
+
+
+def with_folder(spec: JobSpec) -> JobSpec:
+    """The spec for a process of this machine: where its entry lies in the present folder, ranks look there too."""
+    module = spec.entry.partition(":")[0].partition(".")[0]
+    here = Path.cwd()
+    if not ((here / f"{module}.py").exists() or (here / module / "__init__.py").exists()):
+        return spec
+    return adjusted(spec, env={"PYTHONPATH": str(here)} | spec.env)
 
 
 def params(given: Iterable[str], known: dict[str, Any]) -> dict[str, Any]:

@@ -209,6 +209,8 @@ def _run(
 def resolve(entry: str) -> Callable[[Run], Any]:
     """The function that `module:function` names. Raises UserError when it isn't there; a bug in the module passes."""
     name, _, attribute = entry.partition(":")
+    told = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path += [folder for folder in told if folder and folder not in sys.path]  # a forked rank did not read it
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:

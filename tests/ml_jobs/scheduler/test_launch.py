@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -138,3 +139,14 @@ def test_lineage_names_the_commit_and_whether_files_differ_from_it(tmp_path):
     (tmp_path / "file").write_text("2")
     assert git(tmp_path)["is_dirty"] is True
     assert found["packages"]["torch"] and found["python"].startswith("3.")
+
+
+def test_a_job_in_the_present_folder_is_found_and_its_ranks_are_told_where(tmp_path, monkeypatch):
+    (tmp_path / "own_job.py").write_text(
+        "from ml_jobs.contract import JobSpec\nJOB = JobSpec(name='own', entry='own_job:train')\n"
+    )
+    monkeypatch.setattr("sys.path", [path for path in sys.path if path])
+    monkeypatch.chdir(tmp_path)
+    job = jobs.find("own_job:JOB")
+    assert jobs.with_folder(job).env == {"PYTHONPATH": str(tmp_path)}
+    assert jobs.with_folder(jobs.find("digits")).env == {}
