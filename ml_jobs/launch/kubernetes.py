@@ -24,7 +24,7 @@ from ml_jobs.launch.kubernetes_api import CONFIG_MAPS, JOBS, JOBSETS, PODS, WORK
 from ml_jobs.launch.kubernetes_pod import CONTAINER, has_store
 from ml_jobs.launch.kubernetes_state import Seen
 from ml_jobs.launch.managed import is_of
-from ml_jobs.launch.records import Attempt, EventReader, Records
+from ml_jobs.launch.records import Attempt, Records
 
 POLL_S = 2.0
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -124,13 +124,7 @@ class KubernetesLauncher(Launcher):
                     return
                 time.sleep(POLL_S)
         self.records.read(run)
-        reader = EventReader(self.records.url, run)
-        while True:
-            is_over = not follow or self.status(run).is_over  # asked first: what comes later is still read below
-            yield from reader.new()
-            if is_over:
-                return
-            time.sleep(POLL_S)
+        yield from self.records.follow(run, lambda: not follow or self.status(run).is_over, POLL_S)
 
     def logs(self, run: str, *, rank: int = 0, follow: bool = False) -> Iterator[str]:
         """A cluster keeps the log of a pod for as long as the pod: those of earlier attempts have gone with theirs."""

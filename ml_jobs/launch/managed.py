@@ -22,7 +22,7 @@ from catalog.names import NameRule, name_for
 from ml_jobs.contract import JobSpec, Pool, StackContract
 from ml_jobs.launch.base import Launcher, LaunchError, Origin, Outputs, Run
 from ml_jobs.launch.pools import possible
-from ml_jobs.launch.records import Attempt, EventReader, Records, environment
+from ml_jobs.launch.records import Attempt, Records, environment
 from ml_jobs.launch.refusals import told
 
 POLL_S = 5.0
@@ -141,13 +141,7 @@ class ManagedLauncher(Launcher):
     def events(self, run: str, *, follow: bool = False) -> Iterator[dict[str, Any]]:
         with told(self.cloud):
             self.records.read(run)
-            reader = EventReader(self.records.url, run)
-            while True:
-                is_over = not follow or self.status(run).is_over  # asked first: what comes later is still read below
-                yield from reader.new()
-                if is_over:
-                    return
-                time.sleep(POLL_S)
+            yield from self.records.follow(run, lambda: not follow or self.status(run).is_over, POLL_S)
 
     def logs(self, run: str, *, rank: int = 0, follow: bool = False) -> Iterator[str]:
         """Of all attempts, oldest first. The platform keeps one log for each node, the ranks of one node in it."""

@@ -10,7 +10,7 @@ import itertools
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -101,6 +101,16 @@ class Records:
             known.extend(new)
             known.sort(key=lambda event: float(event.get("at", 0)))
         return list(known)
+
+    def follow(self, run: str, is_over: Callable[[], bool], poll_s: float) -> Iterator[dict[str, Any]]:
+        """The time line as it is published, until the run is over and all of it was told."""
+        reader = EventReader(self.url, run)
+        while True:
+            ended = is_over()  # asked first: what comes later is still read below
+            yield from reader.new()
+            if ended:
+                return
+            time.sleep(poll_s)
 
     def summary(self, run: str) -> dict[str, Any]:
         """What the runtime left at the end of its latest attempt; empty before."""
