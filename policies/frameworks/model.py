@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,8 +46,18 @@ class Control(_Record):
         return self
 
 
+class Checked(_Record):
+    """When each control's number and subject were held against public sources, and against which."""
+
+    date: datetime.date
+    against: tuple[Line, ...] = Field(min_length=1)
+
+    def __str__(self) -> str:
+        return f"Numbers held on {self.date} against {'; '.join(self.against)}"
+
+
 class Framework(_Record):
-    """`id` is the file's name, `source` where the controls' own text stands.
+    """`id` is the file's name, `source` where the controls' own text stands; numbers are those of `version`.
 
     `types`: patterns of the resources that it is about; none: all.
     """
@@ -55,6 +66,7 @@ class Framework(_Record):
     name: Line
     version: Line
     source: Annotated[str, Field(pattern=r"^https://\S+$")]
+    checked: Checked
     types: tuple[Line, ...] = ()
     controls: tuple[Control, ...] = Field(min_length=1)
 

@@ -98,7 +98,8 @@ def _result(framework: Framework, reports: Iterable[ControlReport], review: Revi
     result: dict[str, Any] = {
         "uuid": _id(*scope, review.made_at),
         "title": framework.name,
-        "description": f"{framework.name}, {framework.version}, by what the stack declares ({review.source}).",
+        "description": f"{framework.name}, {framework.version}, by what the stack declares ({review.source}). "
+        f"{framework.checked}.",
         "start": review.made_at,
         "end": review.made_at,
         "links": [{"href": framework.source, "rel": "reference"}],

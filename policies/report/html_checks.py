@@ -140,9 +140,16 @@ def _framework(name: str, found: tuple[ControlReport, ...]) -> str:
     ]
     counts = Counter(item.state for item in found)
     told = ", ".join(f"{counts[state]} {state.value}" for state in order if counts[state])
-    return folded(
-        f"{_name(name)}: {told}, of {len(found)} controls", table(columns, rows, style="dense"), is_on_paper=False
-    )
+    content = _provenance(name) + table(columns, rows, style="dense")
+    return folded(f"{_name(name)}: {told}, of {len(found)} controls", content, is_on_paper=False)
+
+
+def _provenance(name: str) -> str:
+    """Of which version the numbers are, and how that is known."""
+    if name not in frameworks.NAMES:
+        return ""
+    framework = frameworks.load(name)
+    return f'<p class="soft">Version {text(framework.version)}. {text(str(framework.checked))}.</p>'
 
 
 def _name(name: str) -> str:

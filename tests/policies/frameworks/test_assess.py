@@ -33,7 +33,10 @@ CLOSED = closed("closed")
 
 def framework(*controls: dict[str, Any], types: tuple[str, ...] = ()) -> Framework:
     known = {"id": "f", "name": "F", "version": "1", "source": "https://example.com/f", "types": types}
-    return Framework.model_validate({**known, "controls": [{"title": "t", **item} for item in controls]})
+    checked = {"date": TODAY, "against": ["another list"]}
+    return Framework.model_validate(
+        {**known, "checked": checked, "controls": [{"title": "t", **item} for item in controls]}
+    )
 
 
 def bucket(name: str = "data", closed: Any = True, type: str = "aws:s3/bucket:Bucket") -> Resource:

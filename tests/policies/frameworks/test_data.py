@@ -38,6 +38,22 @@ def test_the_iso_annex_is_complete() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "number", "said"),
+    [
+        ("cis-azure", "1.22", "custom role administers"),
+        ("cis-azure", "1.23", "resource locks"),
+        ("cis-azure", "1.25", "global administrators"),
+        ("cis-kubernetes", "1.2.27", "encrypts what it stores"),
+        ("hipaa", "164.308(b)(3)", "written contract"),
+    ],
+)
+def test_a_number_means_what_its_version_says(name: str, number: str, said: str) -> None:
+    """Neighbours that other versions, and older texts, number differently."""
+    (control,) = [item for item in load(name).controls if item.id == number]
+    assert said in control.title
+
+
 def test_every_mapped_rule_exists() -> None:
     assert unmapped([*all_rules(), *STACK_RULES]) == {}
 
@@ -65,6 +81,7 @@ def test_an_unknown_rule_is_refused_with_its_control() -> None:
 
 
 CONTROL = {"id": "1", "title": "t", "needs_person": "look"}
+CHECKED = {"date": "2026-11-30", "against": ["s"]}
 
 
 @pytest.mark.parametrize(
@@ -78,12 +95,14 @@ CONTROL = {"id": "1", "title": "t", "needs_person": "look"}
         ({"source": "file:///etc"}, "source"),
         ({"extra": 1}, "extra"),
         ({"version": 2}, "version"),
+        ({"checked": {"date": "2026-11-30", "against": []}}, "checked.against"),
+        ({"checked": {"against": ["s"]}}, "checked.date"),
     ],
 )
 def test_a_damaged_file_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], said: str
 ) -> None:
-    whole = {"name": "n", "version": "1", "source": "https://example.com/x", "controls": [CONTROL]}
+    whole = {"name": "n", "version": "1", "source": "https://example.com/x", "checked": CHECKED, "controls": [CONTROL]}
     check_refused(tmp_path, monkeypatch, yaml.safe_dump({**whole, **change}), said)
 
 

@@ -18,7 +18,7 @@ import pytest
 from infra import reviewing
 from infra.cli.review import FACES
 from infra.settings import from_file
-from policies import SECRET, Resource
+from policies import SECRET, Resource, frameworks
 from policies.enforcement import Level
 from policies.report.model import FindingLine, Review
 from policies.rule import Severity
@@ -53,6 +53,12 @@ def shown(face: str) -> str:
 def test_each_face_is_the_same_for_the_same_review(face: str) -> None:
     assert shown(face) == shown(face)
     assert "aws-prod" in shown(face)
+
+
+@pytest.mark.parametrize("face", ["html", "oscal"])
+def test_the_evidence_says_how_its_control_numbers_are_known(face: str) -> None:
+    framework = frameworks.load("soc2")
+    assert framework.checked.against[0] in shown(face) and str(framework.checked.date) in shown(face)
 
 
 @each_face
