@@ -210,6 +210,9 @@ class Pool(Record):
     start_s: float = Field(0, ge=0)
     mtbf_s: float | None = Field(None, gt=0, description="mean time between preemptions")
     notice_s: float = Field(0, ge=0)
+    node_labels: dict[str, str] = Field(
+        default_factory=dict, description="what all nodes of the pool on a cluster that was brought are labelled with"
+    )
 
 
 class Queue(Record):

@@ -87,6 +87,7 @@ def brought_pools(spec: TrainingSpec, settings: KubernetesSettings) -> list[Pool
             max_count=flavor.max_count,
             usd_per_hour=settings.pools.get(flavor.pool, PoolNodes()).usd_per_hour,
             notice_s=30 if flavor.is_spot else 0,
+            node_labels=dict(flavor.node_labels),
         )
         for flavor in brought_flavors(spec, settings)
     ]

@@ -32,6 +32,8 @@ CLAIMS = "/mnt/skywright"
 """Below it lie a team's claims, `data` and `checkpoints` (components.kubernetes.volumes)."""
 METRICS_PORT = 9090
 GPU = "nvidia.com/gpu"
+POOL_LABEL = "skywright.dev/pool"
+"""Of the nodes of a pool that a cloud's component makes (components.kubernetes.flavors)."""
 
 CPU_SHARE = 0.75
 """Of what a rank may use, so much is reserved for it: a node keeps some of its cores for itself."""
@@ -86,7 +88,7 @@ def pod(job: JobSpec, stack: StackContract, origin: Origin, pool: Pool, *, name:
         "securityContext": PLAIN,
         "containers": [container],
         "volumes": list(volumes.values()),
-        **_selector(job, stack, pool),
+        **_placement(job, stack, pool),
     }
 
 
@@ -168,29 +170,34 @@ def _share(pool: Pool, stack: StackContract, count: int) -> tuple[float, float]:
     return max(cpus * part, CPUS_PER_DEVICE * count), max(0.8 * gib * part, GIB_PER_DEVICE * count)
 
 
-def _selector(job: JobSpec, stack: StackContract, pool: Pool) -> dict[str, Any]:
-    """The pool's nodes, which the queue's flavor names too; taints and spot are the flavor's.
+def _placement(job: JobSpec, stack: StackContract, pool: Pool) -> dict[str, Any]:
+    """Which nodes it may run on; taints and spot are the flavor's, whose tolerations Kueue adds as it admits the job.
 
-    On a cluster that was brought only the flavor knows its nodes: a queue must lead to fitting ones alone.
+    On a cloud's cluster the pool's. On one that was brought any that fit: its queue may lead to other accelerators too,
+    and Kueue takes the first flavor whose labels agree with what is asked here.
+    https://kueue.sigs.k8s.io/docs/concepts/resource_flavor/#resourceflavor-labels
     """
     if stack.cloud != "kubernetes":
-        return {"nodeSelector": {"skywright.dev/pool": pool.name}}
-    others = [
-        each
-        for each in stack.pools
-        if each.is_spot == pool.is_spot
-        and each.accelerator
-        and job.resources.accelerator
-        and (each.accelerator != job.resources.accelerator or each.count < job.resources.count)
+        return {"nodeSelector": {POOL_LABEL: pool.name}}
+    asked = job.resources
+    reached = [each for each in stack.pools if asked.accelerator and each.accelerator and each.is_spot == pool.is_spot]
+    fitting = [each for each in reached if each.accelerator == asked.accelerator and each.count >= asked.count]
+    others = [each for each in reached if each not in fitting]
+    if not others:
+        return {}
+    for other in others:
+        if any(each.node_labels.items() <= other.node_labels.items() for each in fitting):
+            raise UserError(
+                f"job {job.name} asks for {asked.count} {asked.accelerator}; its queue leads to {other.count} "
+                f"{other.accelerator} of pool {other.name} as well, and no label tells their nodes apart",
+                "Give each pool labels of its own in skywright:kubernetes.pools (node_labels), and bring the stack up.",
+            )
+    terms = [
+        {"matchExpressions": [{"key": key, "operator": "In", "values": [value]} for key, value in labels]}
+        for labels in (sorted(each.node_labels.items()) for each in fitting)
     ]
-    if others:
-        raise UserError(
-            f"job {job.name} asks for {job.resources.count} {job.resources.accelerator}; its queue leads to "
-            f"{others[0].count} {others[0].accelerator} of pool {others[0].name} as well, and the stack's contract "
-            "doesn't tell their nodes apart",
-            "Ask for the other capacity (--capacity), or keep one kind of accelerators on each.",
-        )
-    return {}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    return {"affinity": {"nodeAffinity": required}}
 
 
 def identity_labels(stack: StackContract) -> dict[str, str]:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from catalog.errors import UserError
 from components.kubernetes import flavors, names, platform, pods, traffic, volumes
-from ml_jobs.contract import JobSpec, StackContract
+from ml_jobs.contract import JobSpec, Pool, StackContract
 from ml_jobs.launch import kubernetes_request, kubernetes_state
 from ml_jobs.launch.base import Feature, Origin, launcher, new_run
 from ml_jobs.launch.kubernetes import KubernetesLauncher
@@ -121,11 +121,57 @@ def test_what_the_stack_has_not_is_one_line_with_what_it_has(job: JobSpec, stack
         jobset(job, stack)
 
 
-def test_a_queue_that_leads_to_other_accelerators_as_well_is_refused_where_nodes_are_not_told_apart() -> None:
-    other = PROD.pools[0].model_copy(update={"name": "spot-h100", "accelerator": "H100"})
-    with pytest.raises(UserError, match="leads to 8 H100 of pool spot-h100 as well"):
-        jobset(asking(resources=A100), PROD.model_copy(update={"pools": (*PROD.pools, other)}))
-    assert "nodeSelector" not in pod(asking(resources=A100))
+def pool_of(name: str, accelerator: str = "A100-40", count: int = 8, **labels: str) -> Pool:
+    return Pool(
+        name=name, accelerator=accelerator, count=count, instance_type="node", is_spot=True, max_count=4,
+        node_labels=labels,
+    )  # fmt: skip
+
+
+def reached(job: JobSpec, *pools: Pool) -> set[str]:
+    """The pools whose flavors agree with what the job's pod asks of its node, as Kueue and the scheduler judge it."""
+    spec = pod(job, PROD.model_copy(update={"pools": pools}))
+    if "affinity" not in spec:
+        return {each.name for each in pools}
+    (terms,) = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"].values()
+    return {
+        each.name
+        for each in pools
+        if any(
+            all(each.node_labels.get(asked["key"]) in asked["values"] for asked in term["matchExpressions"])
+            for term in terms
+        )
+    }
+
+
+H100 = pool_of("h100", "H100", gpu="h100", zone="a")
+
+
+@pytest.mark.parametrize(
+    ("pools", "found"),
+    [
+        ([pool_of("a", gpu="a100"), H100], {"a"}),
+        ([pool_of("a", gpu="a100"), pool_of("b", sort="a100"), H100], {"a", "b"}),
+        ([pool_of("a", gpu="a100", size="8"), pool_of("one", count=1, gpu="a100")], {"a"}),
+        ([pool_of("a", gpu="a100"), pool_of("b", gpu="a100")], {"a", "b"}),
+    ],
+    ids=["another kind", "two that fit", "too few on a node", "alike"],
+)
+def test_of_a_queue_that_leads_to_several_accelerators_a_job_reaches_those_that_fit(
+    pools: list[Pool], found: set[str]
+) -> None:
+    assert reached(asking(resources=A100), *pools) == found
+
+
+@pytest.mark.parametrize("labels", [{}, {"zone": "a"}, {"gpu": "h100", "zone": "a"}])
+def test_accelerators_whose_nodes_no_label_tells_apart_are_refused(labels: dict[str, str]) -> None:
+    with pytest.raises(UserError, match=r"leads to 8 H100 of pool h100 as well, and no label tells .*node_labels"):
+        reached(asking(resources=A100), pool_of("a", **labels), H100)
+
+
+def test_a_job_asks_for_nodes_by_name_only_where_a_cloud_made_them() -> None:
+    assert not {"nodeSelector", "affinity"} & set(pod(asking(resources=A100)))
+    assert not {"nodeSelector", "affinity"} & set(pod(asking(), PROD.model_copy(update={"pools": (*PROD.pools, H100)})))
     assert pod(asking(resources=A100), EKS)["nodeSelector"] == {flavors.POOL_LABEL: "spot-gpu"}
 
 
