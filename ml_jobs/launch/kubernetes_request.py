@@ -9,6 +9,9 @@ How a pod's end is told apart, so that all pods start again together or none doe
 | the deadline                              | DeadlineExceeded                  | fails               |
 | anything else                             | BackoffLimitExceeded (limit 0)    | restarts, and counts|
 
+A node that vanishes is called a disruption minutes later. Before, its peers give it up and end with 75, so often as
+ml_jobs.runtime.lost says, and only after a while: a pod that failed for a reason of its own is judged first.
+
 The Job's own retries would replace one pod among peers that wait for it: any end but success fails the whole Job.
 https://kubernetes.io/docs/concepts/workloads/controllers/job/#pod-failure-policy
 https://jobset.sigs.k8s.io/docs/tasks/failure_policy/ (patterns of messages: from v0.10 on)

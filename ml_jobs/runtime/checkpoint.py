@@ -38,13 +38,15 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`identity` is what tells this job from another: entry, params, tensors. `useful_s`: loop time behind it."""
+    """`identity` is what tells this job from another: entry, params, tensors. `useful_s`: loop time behind it.
+    `attempt` wrote it, counted from 0 as its platform counts restarts."""
 
     step: int
     world_size: int
     sampler: dict[str, Any]
     identity: dict[str, Any]
     useful_s: float = 0.0
+    attempt: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
@@ -78,6 +80,15 @@ class CheckpointFolder:
         """Steps that have a folder, whole or not, newest first."""
         found = (_NAME.fullmatch(name) for name in self.folder.names())
         return sorted((int(match[1]) for match in found if match), reverse=True)
+
+    def saved_by(self) -> int | None:
+        """The attempt that wrote the newest checkpoint, by its manifest alone; None where there is none."""
+        for step in self.steps():
+            try:
+                return self._manifest(self.folder.child(name_of(step)), step).attempt
+            except Damaged:
+                continue
+        return None
 
     def publish(self, manifest: Manifest, files: Mapping[str, bytes]) -> int:
         """Write one checkpoint, whole or not at all. Returns its bytes. Raises StorageError."""

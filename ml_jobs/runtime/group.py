@@ -22,6 +22,10 @@ class PeersLost(SkywrightError):
     """A rank ended or can't be reached; the others can't go on without it."""
 
 
+class NeverMet(PeersLost):
+    """They did not all come."""
+
+
 @dataclass(frozen=True, slots=True)
 class Groups:
     """`device`: what this rank computes on."""
@@ -32,7 +36,7 @@ class Groups:
 
 
 def join(place: Place) -> Groups:
-    """Meet the other ranks. Raises PeersLost when they don't all come within TIMEOUT."""
+    """Meet the other ranks. Raises NeverMet when they don't all come within TIMEOUT."""
     import torch
     import torch.distributed as dist
 
@@ -57,7 +61,7 @@ def join(place: Place) -> Groups:
         dist.barrier(group=control)  # rank 0 holds the store: it may not leave while another still joins
         return Groups(device=device, control=control, checkpoints=checkpoints)
     except (dist.DistError, RuntimeError, OSError, ValueError) as error:
-        raise PeersLost(
+        raise NeverMet(
             f"rank {place.rank} of {place.world_size} can't meet its peers at {place.master_addr}:{place.master_port}: "
             f"{first_line(error)}",
             "See the other ranks' logs.",

@@ -34,6 +34,10 @@ HANG_VARIABLE = "SKYWRIGHT_HANG_S"
 FACTOR = 20.0
 FLOOR_S = 50.0
 """Shorter than the 60 s after which the other ranks give one up: the one that hangs is to say why."""
+FLOOR_APART_S = 65.0
+"""Where ranks lie on several nodes, one may have vanished: those that wait for it give it up first, and ask to be
+resumed; of one that hangs they wait for its reason meanwhile (lost.LINGER_S).
+"""
 FLOOR_ALONE_S = 1800.0
 """Nobody waits for a rank that is alone; a long evaluation between two steps is none of our business."""
 FIRST_S = 1800.0
@@ -145,6 +149,7 @@ def where(frame: FrameType | None) -> str:
     return ", called from ".join(f"{line.filename}:{line.lineno} ({line.name}: {line.line})" for line in shown)
 
 
-def floor(env: Mapping[str, str], world_size: int) -> float:
+def floor(env: Mapping[str, str], world_size: int, *, are_apart: bool = False) -> float:
     """Seconds that count as hanging at least. Raises UserError for a variable that is no number."""
-    return seconds(env, HANG_VARIABLE, FLOOR_S if world_size > 1 else FLOOR_ALONE_S)
+    together_s = FLOOR_APART_S if are_apart else FLOOR_S
+    return seconds(env, HANG_VARIABLE, together_s if world_size > 1 else FLOOR_ALONE_S)

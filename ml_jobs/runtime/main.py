@@ -51,10 +51,7 @@ def main() -> int:
     logs.configure(os.environ)
     report = Events(environment.folder())
     try:
-        code = _outcome(notice, report, rank)
-        if code == EXIT_PREEMPTED:
-            report.announce("preempted")
-        return code
+        return _outcome(notice, report, rank)
     finally:
         if report.publisher is not None:
             report.publisher.close()
@@ -65,28 +62,46 @@ def _outcome(notice: Notice, report: Events, rank: str) -> int:
         return _rank(notice, report)
     except Preempted as end:
         log.info("%s", end)
-        return EXIT_PREEMPTED
+        return _preempted(report)
     except SkywrightError as error:
-        if _is_peers_lost(error) and notice.is_given:
-            return EXIT_PREEMPTED
+        if _is_peers_lost(error):
+            return _lost(error, notice, report, rank)
         log.error("%s", error)
-        if not _is_peers_lost(error):  # the rank that is lost tells why, if anybody can
-            _failed(report, exit_code=error.exit_code, message=str(error), rank=int(rank))
+        _failed(report, exit_code=error.exit_code, message=str(error), rank=int(rank))
         return error.exit_code
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else EXIT_DONE if end.code is None else EXIT_FAILED
-        if code not in (EXIT_DONE, EXIT_PREEMPTED):
+        if code == EXIT_PREEMPTED:
+            return _preempted(report)
+        if code != EXIT_DONE:
             _failed(report, exit_code=code, message=f"the job ended itself with {end.code}", rank=int(rank))
         return code
     except BaseException as error:
         if _is_peers_lost(error):
-            if notice.is_given:
-                return EXIT_PREEMPTED
-            log.error("a peer of rank %s is lost: %s", rank, _line(error))
-            return EXIT_FAILED
+            return _lost(error, notice, report, rank)
         log.exception("the job's code raised %s", type(error).__name__)
         _failed(report, exit_code=EXIT_FAILED, message=_line(error), rank=int(rank))
         return EXIT_FAILED
+
+
+def _preempted(report: Events) -> int:
+    report.announce("preempted")
+    return EXIT_PREEMPTED
+
+
+def _lost(error: BaseException, notice: Notice, report: Events, rank: str) -> int:
+    """The end of a rank that can't go on without a peer. Why that one is lost it tells itself, if anybody can."""
+    from ml_jobs.runtime import lost
+    from ml_jobs.runtime.group import NeverMet
+
+    if notice.is_given:
+        return _preempted(report)
+    what = str(error) if isinstance(error, SkywrightError) else _line(error)
+    log.error("a peer of rank %s is lost: %s", rank, what)
+    if lost.asks_to_resume(notice, lost.When.UNMET if isinstance(error, NeverMet) else lost.When.MET):
+        report.write("peer_lost", rank=int(rank), message=what)
+        return EXIT_PREEMPTED
+    return EXIT_FAILED
 
 
 def _failed(report: Events, **fields: Any) -> None:
@@ -115,7 +130,9 @@ def _rank(notice: Notice, report: Events) -> int:
     entry = resolve(job.spec.entry)
     if notice.is_given:
         raise Preempted(0, 0)
-    heartbeat = Heartbeat(partial(_hung, report, place.rank), floor_s=floor(os.environ, place.world_size))
+    are_apart = place.local_world_size < place.world_size
+    floor_s = floor(os.environ, place.world_size, are_apart=are_apart)
+    heartbeat = Heartbeat(partial(_hung, report, place.rank), floor_s=floor_s)
     with heartbeat:
         run = _run(job=job, place=place, contract=contract, notice=notice, events=events, heartbeat=heartbeat)
         events.announce("started", attempt=job.attempt, world_size=place.world_size, pool=job.pool)

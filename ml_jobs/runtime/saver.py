@@ -26,7 +26,7 @@ from ml_jobs.runtime.checkpoint import (
     check_identity,
 )
 from ml_jobs.runtime.environment import Place
-from ml_jobs.runtime.group import Groups, is_peers_lost
+from ml_jobs.runtime.group import Groups, PeersLost, is_peers_lost
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ class Saver:
             sampler=sampler,
             identity={**self._identity, "tensors": state.shapes(copies[0])},
             useful_s=useful_s,
+            attempt=self._place.attempt,
             versions=_versions(),
         )
         blocked_s = time.perf_counter() - began
@@ -110,7 +111,8 @@ class Saver:
     ) -> None:
         import torch.distributed as dist
 
-        size, failure = 0, None
+        size = 0
+        failure: SkywrightError | None = None
         try:
             everyone: list[Any] | None = [None] * self._place.world_size if self._place.rank == 0 else None
             dist.gather_object(generators, everyone, dst=0, group=self._groups.checkpoints)
@@ -125,8 +127,10 @@ class Saver:
         except SkywrightError as error:
             failure = error
         except Exception as error:
-            why = "a peer is lost" if is_peers_lost(error) else f"{type(error).__name__}: {error}"
-            failure = SkywrightError(f"the checkpoint of step {manifest.step} was not saved: {why}")
+            is_lost = is_peers_lost(error)
+            why = "a peer is lost" if is_lost else f"{type(error).__name__}: {error}"
+            kind = PeersLost if is_lost else SkywrightError
+            failure = kind(f"the checkpoint of step {manifest.step} was not saved: {why}")
         if failure is None:
             self.last_step = manifest.step
         self._done = Saved(manifest.step, time.perf_counter() - began, blocked_s, size, failure)

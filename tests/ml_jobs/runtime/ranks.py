@@ -132,8 +132,16 @@ class JobRun:
             "pools": [pool],
         }
 
-    def start(self, *, world_size: int | None = None, limits: dict[str, int] | None = None) -> Attempt:
+    def start(
+        self,
+        *,
+        world_size: int | None = None,
+        local_world_size: int | None = None,
+        limits: dict[str, int] | None = None,
+    ) -> Attempt:
+        """`local_world_size`: ranks that take one another for their node's; by default all."""
         size = world_size or self.world_size
+        local = local_world_size or size
         shared = self.environment()
         port = str(free_port())
         pids = []
@@ -141,10 +149,10 @@ class JobRun:
             env = {
                 **shared,
                 "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
+                "LOCAL_RANK": str(rank % local),
                 "WORLD_SIZE": str(size),
-                "LOCAL_WORLD_SIZE": str(size),
-                "GROUP_RANK": "0",
+                "LOCAL_WORLD_SIZE": str(local),
+                "GROUP_RANK": str(rank // local),
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": port,
             }

@@ -100,6 +100,14 @@ def test_the_floor_is_shorter_than_what_peers_wait_for(env, size, floor_s):
         floor({"SKYWRIGHT_HANG_S": "soon"}, size)
 
 
+def test_on_several_nodes_a_rank_that_waits_gives_up_before_it_counts_as_hanging():
+    """And whoever waited hears the reason of one that does hang before it leaves."""
+    from ml_jobs.runtime.group import TIMEOUT
+    from ml_jobs.runtime.lost import LINGER_S
+
+    assert TIMEOUT.total_seconds() < floor({}, 2, are_apart=True) < TIMEOUT.total_seconds() + LINGER_S
+
+
 def test_a_floor_of_zero_watches_nothing():
     found = Heartbeat(lambda _: None, floor_s=0).start()
     assert found._thread.ident is None
