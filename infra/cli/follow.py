@@ -41,6 +41,8 @@ def words(event: dict[str, Any]) -> str:
         case "decided":
             kind = {"spot": "spot", "on_demand": "on demand", "none": "waiting for spot"}[given["chosen"]]
             return f"planned: {kind}" + (f" ({given['refused']})" if given.get("refused") else "")
+        case "tried":
+            return f"spot is tried again, with a chance of {given.get('chance', 0):.0%}: {given.get('why', '')}"
         case "replanned":
             return f"{given['slot']} is left for cheaper capacity"
         case "refused":

@@ -90,8 +90,10 @@ def followed(sender: Launcher, spec: JobSpec, origin: Origin) -> Iterator[dict[s
     if records is None:
         return None
     from ml_jobs.spot.controller import Controller
+    from ml_jobs.spot.odds import asker
 
-    return Controller(sender, records, spec, origin, alarm=render.complain).events()
+    odds = asker(sender.stack, spec)
+    return Controller(sender, records, spec, origin, alarm=render.complain, odds=odds).events()
 
 
 def watch(sender: Launcher, run: str, events: Iterator[dict[str, Any]], stack: str, *, as_json: bool) -> None:

@@ -2,15 +2,19 @@
 
 A move is a stop, with a checkpoint, and the run's next attempt on the other kind of capacity. To wait is to wait for
 spot: a request that the platform has not granted yet costs nothing and is the question itself. While on-demand runs
-nobody asks, and the last answer is carried on. Nothing is kept in memory: each decision reads the run's own record, so
-that another process can go on where one was lost.
+there is no such request: spot is tried again where its chance, as the platform or the run's history tells it, is worth
+the restart that a refusal costs. Nothing is kept in memory: each decision reads the run's own record, so that another
+process can go on where one was lost.
+
+Live an answer is not a promise: spot that was there goes in the middle of a step, and a request that looked good is not
+granted. So a step is kept in reserve: plans are for a deadline that is a step earlier than the job's.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ml_jobs import contract
@@ -19,9 +23,11 @@ from ml_jobs.launch.base import Launcher, LaunchError, Origin, Run
 from ml_jobs.launch.pools import possible
 from ml_jobs.launch.records import Attempt, EventReader, Records
 from ml_jobs.spot.market import sent_to, terms
-from ml_jobs.spot.observation import Capacity
-from ml_jobs.spot.observe import observe
-from ml_jobs.spot.planner import decide
+from ml_jobs.spot.observation import Capacity, Observation
+from ml_jobs.spot.observe import Market, Told, observed, told
+from ml_jobs.spot.odds import NOBODY, Odds
+from ml_jobs.spot.planner import WORTH, decide, gain
+from ml_jobs.spot.tries import TRIED, belief, rests_until
 
 BY = "planner"
 STEP_S = 60.0
@@ -61,9 +67,14 @@ class Controller:
         *,
         clock: Clock = time,
         alarm: Callable[[str], None] = lambda _: None,
+        odds: Callable[[], Odds] = lambda: NOBODY,
     ) -> None:
-        """`alarm` is told, in one line, when on-demand is refused too. Raises UserError for what can't be planned."""
+        """`alarm` is told, in one line, when on-demand is refused too; `odds` is asked for spot's while that runs.
+
+        Raises UserError for what can't be planned.
+        """
         self.market = terms(job, launcher.stack)
+        self.odds = odds
         self.step_s = self.market.step_s if self.market else STEP_S
         self.launcher, self.records, self.job, self.origin = launcher, records, job, origin
         self.clock, self.alarm = clock, alarm
@@ -100,14 +111,10 @@ class Controller:
         if self.market is None:
             chosen, running, is_there = self._usual, asked, True
         else:
-            seen = observe(
-                self.records.events(self.origin.run) if run else [],
-                self.market,
-                began_at=self.origin.at,
-                now=now,
-                remaining_work_s=self._remaining_s(),
-            )
+            seen, known = self._observe(self.market, run, now)
             chosen, running, is_there = decide(seen), seen.running, seen.spot_available
+            if chosen is running is Capacity.ON_DEMAND and not is_there and self._tries(seen, known, now):
+                chosen = Capacity.SPOT
         wanted = Capacity.SPOT if chosen is Capacity.NONE and not is_there else chosen
         if wanted is asked:
             return Decision(now, chosen, running)
@@ -116,6 +123,27 @@ class Controller:
         if wanted is Capacity.NONE:
             return Decision(now, chosen, running)
         return Decision(now, chosen, running, self._send(wanted, len(attempts)))
+
+    def _observe(self, market: Market, run: Run | None, now: float) -> tuple[Observation, Told]:
+        """What the planner sees, with a step of the deadline in reserve."""
+        events = self.records.events(self.origin.run) if run else []
+        known = told(events, began_at=self.origin.at, now=now, step_s=market.step_s)
+        market = replace(market, deadline_s=market.deadline_s - market.step_s)
+        left_s = self._remaining_s()
+        return observed(known, market, began_at=self.origin.at, now=now, remaining_work_s=left_s), known
+
+    def _tries(self, seen: Observation, known: Told, now: float) -> bool:
+        """Whether on-demand is left for spot that nobody has granted; it is noted, with the chance that it has."""
+        events = self.records.events(self.origin.run)
+        if now < rests_until(events, seen.restart_overhead_s, known.since):
+            return False
+        odds = self.odds()
+        chance = belief(known.history, known.known) if odds.chance is None else odds.chance
+        if gain(seen, chance) <= WORTH:
+            return False
+        why = odds.why if odds.chance is not None else f"by the run's own history; {odds.why}"
+        self.records.note(self.origin.run, TRIED, chance=round(chance, 3), why=why)
+        return True
 
     def _is_over(self, run: Run) -> bool:
         """A run whose attempt the planner stopped, or that was preempted, is not over: it waits for its next one."""

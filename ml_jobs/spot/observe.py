@@ -29,12 +29,16 @@ class Market:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the time line says at a moment. `since`: when what runs was started."""
+    """What the time line says at a moment. `since`: when what runs was started.
+
+    `known`: how many of the steps there is an answer until; those after it carry the last one on.
+    """
 
     history: tuple[bool, ...]
     is_available: bool
     running: Capacity
     since: float
+    known: int = 0
 
 
 def told(events: Iterable[Mapping[str, Any]], *, began_at: float, now: float, step_s: float) -> Told:
@@ -70,15 +74,15 @@ def told(events: Iterable[Mapping[str, Any]], *, began_at: float, now: float, st
             running = Capacity.NONE
     if running is Capacity.SPOT:
         spells.append((since, now))
-    history, carried = [], True
+    history, carried, known = [], True, 0
     for number in range(steps):
         begin = began_at + number * step_s
         if number in answers:
-            carried = answers[number]
+            carried, known = answers[number], number + 1
         elif any(start <= begin and begin + step_s <= end for start, end in spells):
-            carried = True
+            carried, known = True, number + 1
         history.append(carried)
-    return Told(tuple(history), answer, running, since)
+    return Told(tuple(history), answer, running, since, known)
 
 
 def observe(
@@ -86,6 +90,11 @@ def observe(
 ) -> Observation:
     """What the planner is to decide on at `now`. Pure."""
     found = told(events, began_at=began_at, now=now, step_s=market.step_s)
+    return observed(found, market, began_at=began_at, now=now, remaining_work_s=remaining_work_s)
+
+
+def observed(found: Told, market: Market, *, began_at: float, now: float, remaining_work_s: float) -> Observation:
+    """The same from a time line that has been read. Pure."""
     pending_s = 0.0
     if found.running is not Capacity.NONE:
         pending_s = max(0.0, market.restart_overhead_s - (now - found.since))

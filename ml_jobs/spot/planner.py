@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable
+from dataclasses import replace
 
 from catalog.errors import mistake
 from ml_jobs.spot.costs import NONE, ON_DEMAND, SPOT, costs
@@ -31,18 +33,26 @@ def decide(seen: Observation) -> Capacity:
     _check(seen)
     if seen.remaining_work_s <= 0:
         return Capacity.NONE
-    step = seen.step_s
-    job = _Rest(
-        left=(seen.deadline_s - seen.elapsed_s) / step,
-        work=seen.remaining_work_s / step,
-        overhead=seen.restart_overhead_s / step,
-        pending=seen.pending_overhead_s / step,
-        running=Capacity.NONE if seen.running is Capacity.SPOT and not seen.spot_available else seen.running,
-    )
+    job = _rest(seen)
     options = job.options(seen.spot_available)
     if len(options) == 1:
         return options[0]
     return _cheapest(seen, job, options)
+
+
+def gain(seen: Observation, chance: float) -> float:
+    """On-demand steps that a run on on-demand is expected to save by asking for spot now, there with this chance.
+
+    Staying is counted as on-demand to the end, and a refusal as one more start of it. Minus infinity where a step
+    without any work would endanger the deadline. Raises UserError for an observation that can't be.
+    """
+    _check(seen)
+    job = _rest(seen)
+    if seen.remaining_work_s <= 0 or seen.on_demand_price <= 0 or Capacity.NONE not in job.options(False):
+        return -math.inf
+    granted = _expected(replace(seen, spot_available=True), job)(Capacity.SPOT)
+    refused = job.work + job.overhead
+    return job.needs(Capacity.ON_DEMAND) - chance * granted - (1 - chance) * refused
 
 
 def _check(seen: Observation) -> None:
@@ -55,6 +65,17 @@ def _check(seen: Observation) -> None:
         value = getattr(seen, name)
         if not math.isfinite(value) or (value < 0 and name != "deadline_s") or (name == "step_s" and value == 0):
             raise mistake(f"observation.{name}", value, "a finite number above 0" if name == "step_s" else "0 or more")
+
+
+def _rest(seen: Observation) -> _Rest:
+    step = seen.step_s
+    return _Rest(
+        left=(seen.deadline_s - seen.elapsed_s) / step,
+        work=seen.remaining_work_s / step,
+        overhead=seen.restart_overhead_s / step,
+        pending=seen.pending_overhead_s / step,
+        running=Capacity.NONE if seen.running is Capacity.SPOT and not seen.spot_available else seen.running,
+    )
 
 
 class _Rest:
@@ -101,6 +122,17 @@ class _Rest:
 def _cheapest(seen: Observation, job: _Rest, options: list[Capacity]) -> Capacity:
     if seen.on_demand_price <= 0:
         return Capacity.ON_DEMAND
+    expected = _expected(seen, job)
+    best, least = options[0], math.inf
+    for capacity in options:
+        cost = expected(capacity)
+        if cost < least - WORTH:
+            best, least = capacity, cost
+    return best
+
+
+def _expected(seen: Observation, job: _Rest) -> Callable[[Capacity], float]:
+    """What the rest of the job is expected to cost, in on-demand steps, by what runs in the coming step."""
     price = seen.spot_price / seen.on_demand_price
     history = as_bytes(seen.history)
     learned = _learns_at(len(history))
@@ -115,16 +147,15 @@ def _cheapest(seen: Observation, job: _Rest, options: list[Capacity]) -> Capacit
     )
     spell = age_class(math.ceil(age(history, seen.spot_available) / block)) + CLASSES * seen.spot_available
     left = int((job.left - 1) / block)
-    best, least = options[0], math.inf
-    for capacity in options:
+
+    def expected(capacity: Capacity) -> float:
         if capacity is Capacity.NONE:
             paid, work = 0.0, job.work
         else:
-            paid, work = (price if capacity is Capacity.SPOT else 1.0) / block, job.needs(capacity) - 1
-        cost = paid + table.at(left, _RUNNING[capacity], spell, work / block)
-        if cost < least - WORTH:
-            best, least = capacity, cost
-    return best
+            paid, work = price if capacity is Capacity.SPOT else 1.0, job.needs(capacity) - 1
+        return paid + block * table.at(left, _RUNNING[capacity], spell, work / block)
+
+    return expected
 
 
 def _learns_at(length: int) -> int:
