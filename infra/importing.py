@@ -1,7 +1,8 @@
 """Bringing what already runs under a stack: a plan of `pulumi import`s, ids filled in as far as known.
 
 The engine's own `preview --import-file` lists what the program would create. An id is taken from the user's map, else
-made of the declared names where the cloud's id is made of them (`catalog.import_ids`); the rest waits for a person.
+made of the declared names where the cloud's id is made of them (`catalog.import_ids`). Some names are told only by what
+lies below in the stack: those ids follow in a later round, once that is imported. The rest waits for a person.
 """
 
 from __future__ import annotations
@@ -14,16 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import UserError, did_you_mean
-from catalog.import_ids import UNKNOWN, import_id
-from infra.engine.events import Outcome, Step
+from catalog.import_ids import UNKNOWN, Answer, facts_of, told
+from infra.engine.events import Step
 from infra.engine.run import Engine, Lines
 
 PLACEHOLDER = "<PLACEHOLDER>"
+"""The engine's own word for an id that a person must write."""
+LATER = "<LATER>"
+"""In place of an id that a later round of the import makes."""
+BY_UP = "<UP>"
+"""In place of the id of what has no import: `up` makes it again without harm."""
+
+_NOTE = "note"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`content`: the engine's import file. An entry whose id nobody knows yet carries PLACEHOLDER."""
+    """`content`: the engine's import file. An entry whose id is not told carries PLACEHOLDER, LATER or BY_UP, and a
+    note that says why, or where to look it up. An id that a person writes over any of them counts."""
 
     content: dict[str, Any]
 
@@ -38,8 +47,12 @@ class Plan:
 
     @property
     def missing(self) -> list[str]:
-        """Names of the entries that still need an id."""
-        return [str(entry["name"]) for entry in self.entries if entry.get("id", PLACEHOLDER) == PLACEHOLDER]
+        """Names of the entries that need an id from a person."""
+        return self.with_id(PLACEHOLDER)
+
+    def with_id(self, id: str) -> list[str]:
+        """Names of the entries with this id, or with this word in its place."""
+        return [_name(entry) for entry in self.entries if entry.get("id", PLACEHOLDER) == id]
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(self.content, indent=2) + "\n")
@@ -56,53 +69,116 @@ class Plan:
         return cls(content)
 
 
+@dataclass(frozen=True)
+class Imported:
+    """`names`: what came under the stack. `left`: what the plan asked for too and `up` has to make again, each because
+    it has no import or is named by such a thing."""
+
+    names: tuple[str, ...]
+    left: tuple[str, ...]
+
+
 def make(engine: Engine, ids: Mapping[str, str]) -> Plan:
     """The plan for all that the stack declares and its state lacks. `ids`: resource name -> the cloud's id."""
-    with tempfile.TemporaryDirectory(prefix="skywright-") as folder:
-        file = Path(folder) / "import.json"
-        outcome = engine.preview(args=["--import-file", str(file)])
-        content = json.loads(file.read_text()) if file.exists() else {"resources": []}
-    inputs = {(step.type, step.name): step.inputs for step in outcome.steps}
+    content, steps = _look(engine)
     known = {_name(entry) for entry in content["resources"]}
     for name in ids:
         if name not in known:
             hint = did_you_mean(name, sorted(known)) or "`skywright import plan` without --ids lists them."
             raise UserError(f"--ids names {name!r}, which the stack does not declare or already has", hint)
+    return _planned(engine, content, steps, ids)
+
+
+def carry_out(engine: Engine, path: Path, on_line: Lines | None = None) -> Imported:
+    """Import what the plan in `path` names. Nothing is changed in the cloud. Raises UserError while ids are missing.
+
+    Components and providers, which are no cloud's, are created first: what is imported lies in them. Then all is
+    imported whose id is told; what names that is told by it, and so on. A provider that itself needs what is imported
+    (a cluster's) comes with the round that tells it.
+    """
+    plan = Plan.read(path)
+    if missing := plan.missing:
+        raise UserError(
+            f"{path} has no id for {_listed(missing)}",
+            f"Write the cloud's id in place of {PLACEHOLDER}, or drop the entry.",
+        )
+    given = {_name(entry): str(entry["id"]) for entry in plan.entries}
+    written = {name: id for name, id in given.items() if id not in (PLACEHOLDER, LATER, BY_UP)}
+    done: list[str] = []
+    while len(done) < len(given):
+        content, steps = _framed(engine, on_line)
+        fresh = _planned(engine, content, steps, written)
+        ready = {
+            _name(entry)
+            for entry in fresh.entries
+            if entry["id"] not in (PLACEHOLDER, LATER, BY_UP) and _name(entry) in given
+        }.difference(done)
+        if not ready:
+            break
+        _import(engine, fresh, ready, on_line)
+        done += sorted(ready)
+        if not set(fresh.with_id(LATER)) & given.keys():
+            break
+    return Imported(tuple(done), tuple(name for name in given if name not in done))
+
+
+def _look(engine: Engine) -> tuple[dict[str, Any], tuple[Step, ...]]:
+    """The engine's import file, providers left out, and what a preview would do."""
+    with tempfile.TemporaryDirectory(prefix="skywright-") as folder:
+        file = Path(folder) / "import.json"
+        outcome = engine.preview(args=["--import-file", str(file)])
+        content = json.loads(file.read_text()) if file.exists() else {}
+    entries = content.get("resources") or []  # null where nothing is left to import
+    kept = [entry for entry in entries if not entry["type"].startswith("pulumi:providers:")]
+    return {**content, "resources": kept}, outcome.steps
+
+
+def _framed(engine: Engine, on_line: Lines | None) -> tuple[dict[str, Any], tuple[Step, ...]]:
+    """The same, after components and those providers that can be there are."""
+    content, steps = _look(engine)
+    if frame := [step.urn for step in steps if step.op == "create" and _is_frame(step)]:
+        engine.frame(list(dict.fromkeys(frame)), on_line)
+        return _look(engine)
+    return content, steps
+
+
+def _planned(engine: Engine, content: dict[str, Any], steps: tuple[Step, ...], ids: Mapping[str, str]) -> Plan:
+    inputs = {(step.type, step.name): step.inputs for step in steps}
+    facts = facts_of((kind, given) for (kind, _), given in inputs.items())
+    waiting = {step.name for step in steps if step.type.startswith("pulumi:providers:") and not _is_frame(step)}
     entries = []
     for entry in content["resources"]:
         name = _name(entry)
-        if entry["type"].startswith("pulumi:providers:"):
-            continue
         if not entry.get("component"):
-            found = ids.get(name) or import_id(entry["type"], inputs.get((entry["type"], name), {}))
-            entry = {**entry, "id": found or PLACEHOLDER}
+            if (provider := entry.get("provider")) in waiting:
+                answer = Answer(is_later=True, note=f"read by provider {provider}, once that can be there")
+            elif found := ids.get(name):
+                answer = Answer(found)
+            else:
+                answer = told(entry["type"], inputs.get((entry["type"], name), {}), facts)
+            entry = {**entry, "id": answer.id or _word(answer), **({_NOTE: answer.note} if answer.note else {})}
         entries.append(entry)
     return Plan({**content, "resources": entries})
 
 
-def carry_out(engine: Engine, path: Path, on_line: Lines | None = None) -> Outcome:
-    """Import what the plan in `path` names. Nothing is changed in the cloud. Raises UserError while ids are missing.
+def _word(answer: Answer) -> str:
+    return BY_UP if answer.is_by_up else LATER if answer.is_later else PLACEHOLDER
 
-    Components and providers, which are no cloud's, are created first: what is imported lies in them. A provider that
-    itself needs what is yet to be imported (a cluster's) waits, and its resources for a second run.
-    """
-    plan = Plan.read(path)
-    if missing := plan.missing:
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        raise UserError(
-            f"{path} has no id for {shown}", f"Write the cloud's id in place of {PLACEHOLDER}, or drop the entry."
-        )
-    wanted = {_name(entry): str(entry["id"]) for entry in plan.entries}
-    frame = [step.urn for step in engine.preview().steps if step.op == "create" and _is_frame(step)]
-    if frame:
-        engine.frame(list(dict.fromkeys(frame)), on_line)
-    declared = {step.name for step in engine.preview().steps if step.op == "create"}
-    fresh = make(engine, {name: id for name, id in wanted.items() if name in declared})
-    kept = [entry for entry in fresh.content["resources"] if entry.get("component") or _name(entry) in wanted]
+
+def _import(engine: Engine, plan: Plan, names: set[str], on_line: Lines | None) -> None:
+    kept = [
+        {key: value for key, value in entry.items() if key != _NOTE}
+        for entry in plan.content["resources"]
+        if entry.get("component") or _name(entry) in names
+    ]
     with tempfile.TemporaryDirectory(prefix="skywright-") as folder:
         file = Path(folder) / "import.json"
-        Plan({**fresh.content, "resources": kept}).write(file)
-        return engine.import_(file, on_line)
+        Plan({**plan.content, "resources": kept}).write(file)
+        engine.import_(file, on_line)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _name(entry: Mapping[str, Any]) -> str:

@@ -37,13 +37,19 @@ def plan(
         return
     render.table(
         f"{out}: {len(made.entries)} resources",
-        (("name", "resource"), ("type", "type"), ("id", "id")),
-        made.entries,
+        (("name", "resource"), ("type", "type"), ("id", "id"), ("note", "note")),
+        [{"note": "", **entry} for entry in made.entries],
     )
-    missing = made.missing
+    later, by_up, missing = (
+        len(made.with_id(word)) for word in (importing.LATER, importing.BY_UP, importing.PLACEHOLDER)
+    )
+    if later:
+        render.say(f"{later} ids follow while the others are imported", style="dim")
+    if by_up:
+        render.say(f"{by_up} resources have no import: `up` makes them again, without harm", style="dim")
     render.next_step(
-        f"write the ids of {len(missing)} resources into {out}, or drop their entries; then: "
-        f"skywright import run {out} -s {stack}" if missing else f"skywright import run {out} -s {stack}"
+        f"write the ids of {missing} resources into {out}, where the notes say how to find them, or drop their "
+        f"entries; then: skywright import run {out} -s {stack}" if missing else f"skywright import run {out} -s {stack}"
     )  # fmt: skip
 
 
@@ -57,8 +63,10 @@ def run(
     from infra.engine.run import Engine
 
     stack_file(stack)
-    outcome = importing.carry_out(Engine(project_dir(), stack), plan, lambda line: render.say(f"  {line}", style="dim"))
-    render.say(f"{outcome.changes.get('import', 0)} resources are now under stack {stack}", style="bold")
+    came = importing.carry_out(Engine(project_dir(), stack), plan, lambda line: render.say(f"  {line}", style="dim"))
+    render.say(f"{len(came.names)} resources are now under stack {stack}", style="bold")
+    if came.left:
+        render.say(f"left to `up`: {', '.join(came.left)}", style="dim")
     render.next_step(f"pulumi preview -s {stack}   # what still differs from the declaration")
 
 

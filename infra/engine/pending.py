@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.import_ids import import_id
+from catalog.import_ids import facts_of, import_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,15 @@ class Pending:
 
 def pending(export: Mapping[str, Any]) -> list[Pending]:
     """The pending creations in a stack's export, those of dynamic resources left out: their providers adopt."""
-    operations = (export.get("deployment") or {}).get("pending_operations") or ()
-    return [
-        Pending(item["resource"]["urn"], item["resource"]["type"], _id_of(item["resource"]))
-        for item in operations
+    deployment = export.get("deployment") or {}
+    begun = [
+        item["resource"]
+        for item in deployment.get("pending_operations") or ()
         if item.get("type") == "creating" and not item["resource"]["type"].startswith("pulumi-python:dynamic")
     ]
-
-
-def _id_of(resource: Mapping[str, Any]) -> str | None:
-    return import_id(resource["type"], resource.get("inputs") or {})
+    facts = facts_of(
+        (item["type"], item.get("inputs") or {}) for item in [*(deployment.get("resources") or ()), *begun]
+    )
+    return [
+        Pending(item["urn"], item["type"], import_id(item["type"], item.get("inputs") or {}, facts)) for item in begun
+    ]
