@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from catalog import capacity
 from catalog.instances import Instance, candidates, price
 from components.specs import PoolSpec, TrainingSpec
 from ml_jobs.contract import Pool
@@ -45,5 +46,7 @@ def _pool(name: str, pool: PoolSpec, instance: Instance, region: str | None, zon
         zones=tuple(zones),
         max_count=pool.max_count,
         usd_per_hour=price(instance, region, is_spot=pool.is_spot),
+        start_s=capacity.start_s(instance, region) or 0,
+        mtbf_s=capacity.mtbf_s(instance, region) if pool.is_spot else None,
         notice_s=NOTICE_S if pool.is_spot else 0,
     )

@@ -59,7 +59,9 @@ def submit(account: str, region: str, prefix: str, training_role_arn: str) -> li
              "sagemaker:StopTrainingJob", "sagemaker:UpdateTrainingJob"],
             jobs,
         ),
-        allow("FindJobs", ["sagemaker:ListTrainingJobs"], "*"),  # the API names no resource
+        # The API names no resource for these; whoever follows a run asks how likely spot is.
+        allow("FindJobs", ["sagemaker:ListTrainingJobs"], "*"),
+        allow("SpotOdds", ["ec2:GetSpotPlacementScores"], "*"),
         allow(
             "HandOver",
             ["iam:PassRole"],

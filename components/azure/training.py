@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 from pulumi_azure_native import machinelearningservices as ml
 
-from catalog import instances
+from catalog import capacity, instances
 from catalog.instances import Instance, Runtime
 from catalog.names import name_for
 from catalog.zones import azure_zones
@@ -148,7 +148,7 @@ def instance_of(pool: PoolSpec, ctx: Context, runtime: Runtime) -> Instance:
 
 
 def pools_of(spec: TrainingSpec, ctx: Context) -> list[Pool]:
-    """As the stack contract carries them. How long spot lasts, nobody tells."""
+    """As the stack contract carries them; how long starts take and spot lasts as far as the catalogue knows."""
     runtime: Runtime = spec.runtime or "managed"
     found = []
     for name, pool in spec.pools.items():
@@ -163,6 +163,8 @@ def pools_of(spec: TrainingSpec, ctx: Context) -> list[Pool]:
                 zones=azure_zones(str(ctx.region)) if runtime == "kubernetes" else (),
                 max_count=pool.max_count,
                 usd_per_hour=instances.price(instance, ctx.region, is_spot=pool.is_spot),
+                start_s=capacity.start_s(instance, ctx.region) or 0,
+                mtbf_s=capacity.mtbf_s(instance, ctx.region) if pool.is_spot else None,
                 notice_s=NOTICE_S if pool.is_spot else 0,
             )
         )

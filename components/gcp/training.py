@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_gcp as gcp
 
-from catalog import instances
+from catalog import capacity, instances
 from catalog.instances import Instance, Runtime
 from components import contract
 from components.contract import Context
@@ -21,7 +21,8 @@ NOTICE_S = 30
 """Between the notice and the end of a Spot VM. https://cloud.google.com/compute/docs/instances/spot"""
 
 READ_JOBS = ("aiplatform.customJobs.get", "aiplatform.customJobs.list", "logging.logEntries.list")
-SUBMIT_JOBS = ("aiplatform.customJobs.cancel", "aiplatform.customJobs.create")
+SUBMIT_JOBS = ("aiplatform.customJobs.cancel", "aiplatform.customJobs.create", "compute.advice.capacity")
+"""With what whoever follows a run asks beside: how likely spot is."""
 TELEMETRY = ("roles/logging.logWriter", "roles/monitoring.metricWriter")
 
 
@@ -147,7 +148,7 @@ def instance_of(pool: PoolSpec, ctx: Context, runtime: Runtime) -> Instance:
 
 
 def pools_of(spec: TrainingSpec, ctx: Context, zones: tuple[str, ...]) -> list[Pool]:
-    """As the stack contract carries them. How long spot lasts, nobody tells."""
+    """As the stack contract carries them; how long starts take and spot lasts as far as the catalogue knows."""
     runtime: Runtime = spec.runtime or "managed"
     found = []
     for name, pool in spec.pools.items():
@@ -162,6 +163,8 @@ def pools_of(spec: TrainingSpec, ctx: Context, zones: tuple[str, ...]) -> list[P
                 zones=zones if runtime == "kubernetes" else (),
                 max_count=pool.max_count,
                 usd_per_hour=instances.price(instance, ctx.region, is_spot=pool.is_spot),
+                start_s=capacity.start_s(instance, ctx.region) or 0,
+                mtbf_s=capacity.mtbf_s(instance, ctx.region) if pool.is_spot else None,
                 notice_s=NOTICE_S if pool.is_spot else 0,
             )
         )

@@ -12,9 +12,10 @@ from infra.cli import render
 from infra.cli.options import JsonOption, StackOption
 from infra.stack import stack_contract
 from ml_jobs.launch import jobs
-from ml_jobs.local.scheduler.plans import LOAD_S, SHORTEST_S
+from ml_jobs.local.scheduler.plans import LOAD_S as LOCAL_LOAD_S
+from ml_jobs.local.scheduler.plans import SHORTEST_S
 from ml_jobs.spot.forecast import Forecast, forecast
-from ml_jobs.spot.market import ASSUMED_SHARE, market, pools
+from ml_jobs.spot.market import ASSUMED_SHARE, LOAD_S, Pools, market, pools, start_of
 from ml_jobs.spot.simulate import Problem
 
 Price = Annotated[float | None, typer.Option(min=0, help="USD of an instance hour, instead of the pool's")]
@@ -45,7 +46,7 @@ def plan(
             f"job {spec.name} leaves nothing to plan on stack {stack}: it takes one kind of capacity",
             "The planner chooses where a spot_preferred job fits a spot pool and an on-demand pool of the stack.",
         )
-    here = {"shortest_s": SHORTEST_S, "load_s": LOAD_S} if contract.cloud == "local" else {}
+    here = {"shortest_s": SHORTEST_S, "load_s": LOCAL_LOAD_S} if contract.cloud == "local" else {}
     terms = market(spec, found, spot_price=spot_price, on_demand_price=on_demand_price, **here)
     problem = Problem(
         spec.estimated_work_s or 0.0, terms.deadline_s, terms.restart_overhead_s, terms.step_s,
@@ -59,12 +60,24 @@ def plan(
         return
     render.table(f"{spec.name} on {stack}", (("what", ""), ("value", "")), _rows(told))
     market_told = f"{found.spot.mtbf_s / 3600:g} h between preemptions" if found.spot.mtbf_s else "the planner's prior"
-    is_assumed = spot_price is None and found.spot.usd_per_hour is None
-    assumed = f"; spot's price is not known and taken as {ASSUMED_SHARE:.0%} of on-demand's" if is_assumed else ""
-    render.say(f"{told.markets} markets drawn from {market_told}{assumed}.", style="dim")
+    assumed = [f"{told.markets} markets drawn from {market_told}"]
+    if spot_price is None and found.spot.usd_per_hour is None:
+        assumed.append(f"spot's price is not known and taken as {ASSUMED_SHARE:.0%} of on-demand's")
+    if not here:
+        assumed.append(_start(found, terms.restart_overhead_s))
+    render.say(f"{'; '.join(assumed)}.", style="dim")
     flags = {"deadline": deadline, "work": work, "accelerator": accelerator, "ranks": ranks, "nodes": nodes}
     asked = "".join(f" --{name} {value}" for name, value in flags.items() if value is not None)
     render.next_step(f"skywright train {job} -s {stack}{asked}")
+
+
+def _start(found: Pools, overhead_s: float) -> str:
+    """How long a start takes, and who says so."""
+    if (known_s := start_of(found)) is None:
+        return f"how long a start takes is not known and taken as {LOAD_S:g} s"
+    return (
+        f"a start takes {overhead_s:g} s: {known_s:g} s by the stack's pools, the rest assumed for joining and loading"
+    )
 
 
 def _rows(told: Forecast) -> list[dict[str, str | None]]:

@@ -15,7 +15,9 @@ MOST_STEPS = 400
 SHORTEST_S, LONGEST_S = 10.0, 600.0
 """A step is a 400th of the deadline, within these."""
 LOAD_S = 180.0
-"""Assumed for finding an instance, joining the peers and loading a checkpoint, beyond what a pool says of itself."""
+"""Assumed for an instance to come, join the peers and load a checkpoint, where no pool says how long one takes."""
+JOIN_S = 60.0
+"""Assumed of that for joining and loading, where a pool does."""
 ASSUMED_SHARE = 0.4
 """Of on-demand's price, where spot's isn't known: clouds publish discounts of up to 60 to 90 %, most days give less."""
 
@@ -40,6 +42,11 @@ def split(fitting: Sequence[Pool], job: JobSpec) -> Pools | None:
     if job.capacity is not Capacity.SPOT_PREFERRED or not spot or not on_demand:
         return None
     return Pools(spot[0], on_demand[0])
+
+
+def start_of(found: Pools) -> float | None:
+    """How long the slower of both takes to start, in seconds; None where neither says (0 in the contract)."""
+    return max(found.spot.start_s, found.on_demand.start_s) or None
 
 
 def market(
@@ -68,7 +75,9 @@ def market(
             "Give it: --on-demand-price USD, of an instance hour; or set the pool's usd_per_hour in the stack.",
         )
     spot = found.spot.usd_per_hour if spot_price is None else spot_price
-    overhead_s = max(found.spot.start_s, found.on_demand.start_s) + load_s
+    overhead_s = load_s
+    if (start_s := start_of(found)) is not None:
+        overhead_s = start_s + min(load_s, JOIN_S)
     needed_s = job.estimated_work_s + overhead_s
     if needed_s > job.deadline_s:
         raise mistake(

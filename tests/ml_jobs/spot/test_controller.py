@@ -13,6 +13,7 @@ from ml_jobs.contract import Capacity, JobSpec, Pool, StackContract
 from ml_jobs.launch.base import Launcher, LaunchError, Origin, Outputs, Run
 from ml_jobs.launch.records import Attempt, Records
 from ml_jobs.spot.controller import Controller
+from ml_jobs.spot.market import Pools, market
 from ml_jobs.spot.observation import Capacity as Chosen
 
 HOUR = 3600.0
@@ -241,3 +242,13 @@ def test_the_time_line_is_told_with_what_was_decided(bench: Bench) -> None:
     bench.platform.records.note(bench.origin.run, "succeeded")
     bench.platform.ended[f"{bench.origin.run}-0"] = "succeeded"
     assert [event["type"] for event in following] == ["succeeded"]
+
+
+@pytest.mark.parametrize(("spot_s", "on_demand_s", "overhead_s"), [(0, 0, 180), (120, 0, 180), (120, 600, 660)])
+def test_a_known_start_takes_the_place_of_the_assumed_one(
+    bench: Bench, spot_s: float, on_demand_s: float, overhead_s: float
+) -> None:
+    """Of the 180 s that are assumed, 60 s stay: for joining the peers and loading a checkpoint."""
+    spot, on_demand = bench.stack.pools
+    found = Pools(spot.model_copy(update={"start_s": spot_s}), on_demand.model_copy(update={"start_s": on_demand_s}))
+    assert market(bench.job, found).restart_overhead_s == overhead_s
