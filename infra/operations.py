@@ -16,6 +16,7 @@ from ml_jobs.identity import current_user, read_token
 from ml_jobs.image import resolve_image
 from ml_jobs.launch.base import of_stack
 from ml_jobs.registry.client import Registry
+from ml_jobs.registry.recorded import need_registry
 
 OnLine = Callable[[str], None]
 
@@ -27,6 +28,7 @@ def release(
     path = stack_file(stack)
     contract = stack_contract(stack)
     settings = from_file(path)
+    need_registry(contract)
     _may_release(contract)
     registry = Registry(contract.registry.tracking_url, read_token(contract.identities.viewer))
     record = Release.read(registry.release(model, version))

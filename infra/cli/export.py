@@ -14,6 +14,7 @@ from infra.stack import stack_contract
 from ml_jobs.contract import Release, StackContract
 from ml_jobs.identity import current_user, read_token
 from ml_jobs.registry.client import Registry
+from ml_jobs.registry.recorded import need_registry
 
 _COLUMNS = (("what", ""), ("before", "before"), ("after", "after"), ("ratio", "ratio"))
 
@@ -40,6 +41,7 @@ def export(
     if not to_onnx:
         raise UserError("no format is named", "Give --onnx, and --int8 with it for weights of 8 bits.")
     contract = stack_contract(stack)
+    need_registry(contract)
     client = Registry(contract.registry.tracking_url, read_token(contract.identities.viewer))
     record = client.record(model, version or _default(contract, client, model))
     job = library.target_name(record["job"], is_int8=is_int8)

@@ -17,6 +17,8 @@ from ml_jobs.contract import StackContract
 from ml_jobs.identity import current_user, read_token
 from ml_jobs.registry.client import Registry
 from ml_jobs.registry.compare import Comparison, compare
+from ml_jobs.registry.recorded import NOT_OFFERED, Recorded, need_registry
+from ml_jobs.runtime.registration import has_registry
 
 KEY_VARIABLE = "SKYWRIGHT_APPROVER_KEY_FILE"
 """Names the approver's private key, where it doesn't lie in the stack's identity folder."""
@@ -37,6 +39,18 @@ _VERSIONS = (
     ("created", "registered"),
     ("is_production", "serves"),
 )
+_RECORDED = (
+    ("model", "model"),
+    ("version", "version"),
+    ("primary", "metric"),
+    ("value", "value"),
+    ("job", "job"),
+    ("by", "by"),
+    ("created", "registered"),
+    ("is_production", "serves"),
+    ("digest", "digest"),
+)
+"""Of versions that nobody decides about."""
 _COMPARISON = (("metric", "metric"), ("current", "production"), ("candidate", "candidate"), ("verdict", "verdict"))
 
 
@@ -44,10 +58,10 @@ _COMPARISON = (("metric", "metric"), ("current", "production"), ("candidate", "c
 def list_models(stack: StackOption = "local", as_json: JsonOption = False) -> None:
     """Every version of every model."""
     contract = stack_contract(stack)
-    rows = version_rows(_client(contract, contract.identities.viewer).models(), contract)
-    render.table("", _VERSIONS, rows, as_json=as_json)
+    rows = version_rows(_reader(contract).models(), contract)
+    _show_versions(rows, contract, as_json=as_json)
     if not as_json and not rows:
-        render.next_step("Train one: skywright train")
+        render.next_step(f"Train one: skywright train digits -s {stack}")
 
 
 @app.command()
@@ -61,7 +75,7 @@ def show(
 ) -> None:
     """A model's versions, or everything about one of them."""
     contract = stack_contract(stack)
-    client = _client(contract, contract.identities.viewer)
+    client = _reader(contract)
     if version is None:
         models = client.models()
         known = [entry["name"] for entry in models]
@@ -70,7 +84,7 @@ def show(
                 f"model {model!r} is unknown; known: {', '.join(known) or 'none yet'}", did_you_mean(model, known)
             )
         rows = version_rows([entry for entry in models if entry["name"] == model], contract)
-        render.table("", _VERSIONS, rows, as_json=as_json)
+        _show_versions(rows, contract, as_json=as_json)
         return
     record = client.record(model, version)
     if as_json:
@@ -167,6 +181,7 @@ def version_rows(models: list[dict[str, Any]], contract: StackContract) -> list[
                     "value": version["evaluation"].get(primary) if primary else None,
                     "created": render.ago(version["created_at"]),
                     "is_production": version["version"] == production,
+                    "digest": version["artifact_sha256"][:12],
                 }
             )
     return rows
@@ -196,5 +211,19 @@ def approver_key(contract: StackContract) -> bytes:
         ) from None
 
 
+def _show_versions(rows: list[dict[str, Any]], contract: StackContract, *, as_json: bool) -> None:
+    is_decided = has_registry(contract)
+    render.table("", _VERSIONS if is_decided else _RECORDED, rows, as_json=as_json)
+    if not as_json and not is_decided:
+        render.say(f"as jobs recorded them in {Recorded(contract).url}; {NOT_OFFERED}", style="dim")
+
+
+def _reader(contract: StackContract) -> Registry | Recorded:
+    if not has_registry(contract):
+        return Recorded(contract)
+    return _client(contract, contract.identities.viewer)
+
+
 def _client(contract: StackContract, identity: str | None) -> Registry:
+    need_registry(contract)
     return Registry(contract.registry.tracking_url, read_token(identity))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from catalog.errors import UserError, did_you_mean
 from ml_jobs.contract import Release, StackContract
+from ml_jobs.runtime.registration import has_registry
 
 
 def released(stack: StackContract, model: str, version: int | None = None) -> Release | None:
@@ -24,7 +25,7 @@ def resolve(stack: StackContract, model: str, version: int | None = None) -> Rel
     """
     if (found := released(stack, model, version)) is not None:
         return found
-    if not stack.registry.tracking_url:
+    if not has_registry(stack):
         known = sorted(
             {f"{known.model} {known.version}" for e in stack.endpoints.values() for known in e.releases.values()}
         )

@@ -50,7 +50,8 @@ def digest(content: Mapping[str, bytes]) -> str:
 
 
 def has_registry(contract: StackContract) -> bool:
-    return contract.registry.tracking_url.startswith(("http://", "https://"))
+    """Whether the stack runs a registry of ours. What clouds and clusters have at `tracking_url` speaks MLflow alone."""
+    return contract.cloud == "local" and contract.registry.tracking_url.startswith(("http://", "https://"))
 
 
 def register(candidate: Candidate, contract: StackContract, stopping: Callable[[], None]) -> int:

@@ -84,11 +84,24 @@ def test_the_digest_is_the_registrys(tmp_path_factory, content):
 
 
 @pytest.mark.parametrize(
-    ("url", "is_one"),
-    [("http://127.0.0.1:1", True), ("https://x", True), ("", False), ("azureml://westeurope.api", False)],
+    ("cloud", "url", "is_one"),
+    [
+        ("local", "http://127.0.0.1:1", True),
+        ("local", "", False),
+        ("aws", "", False),
+        ("aws", "https://eu-west-1.experiments.sagemaker.aws", False),
+        ("azure", "azureml://westeurope.api", False),
+        ("kubernetes", "http://mlflow.skywright.svc:5000", False),
+    ],
 )
-def test_a_registry_is_spoken_to_over_http(tmp_path, url, is_one):
-    assert has_registry(contract(tmp_path, url)) is is_one
+def test_a_tracking_server_of_others_is_no_registry(tmp_path, cloud, url, is_one):
+    assert has_registry(contract(tmp_path, url).model_copy(update={"cloud": cloud})) is is_one
+
+
+def test_on_a_cluster_with_mlflow_a_version_becomes_a_record(tmp_path):
+    stack = contract(tmp_path, "http://mlflow.skywright.svc:5000").model_copy(update={"cloud": "kubernetes"})
+    assert register(candidate("run-1"), stack, never) == 1
+    assert (tmp_path / "artifacts/models/digits/versions/000001.json").exists()
 
 
 def test_a_store_that_stays_away_ends_the_trying(tmp_path, monkeypatch):
