@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
-import pulumi
-from pulumi_azure_native import app, authorization, consumption
+from pulumi_azure_native import consumption
 
-import ml_jobs.contract
 from components import contract
 from components.azure import names
-from components.azure.grants import Principal, grant
-from components.azure.identity import declare_identity
-from components.azure.logs import declare_diagnostics
+from components.azure.actor import STATE, declare_actor
 from components.azure.outputs import (
-    AzureEndpoint,
     AzureMonitoring,
     AzureNetwork,
     AzureRegistry,
@@ -28,32 +21,9 @@ from components.azure.provider import azure_settings
 from components.contract import BudgetOutputs, EndpointOutputs
 from components.specs import BudgetSpec
 
-STATE = "skywright/budget/state.json"
-IMAGE = "mcr.microsoft.com/azurelinux/base/python:3.12"
-EVERY = "*/30 * * * *"
-FILES = (
-    "ml_jobs/__init__.py",
-    "ml_jobs/budget/__init__.py",
-    "ml_jobs/budget/ladder.py",
-    "ml_jobs/budget/actor.py",
-    "ml_jobs/budget/azure.py",
-)
-CODE = "/app"
 MAX_NOTICES = 5
 """Of one budget. https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update"""
-FIRST_MONTH = "2025-01-01T00:00:00Z"
 LAST_MONTH = "2034-12-31T00:00:00Z"
-
-ACTIONS = (
-    "Microsoft.Consumption/budgets/read",
-    "Microsoft.MachineLearningServices/workspaces/computes/read",
-    "Microsoft.MachineLearningServices/workspaces/computes/write",
-    "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments/read",
-    "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/deployments/write",
-    "Microsoft.Insights/autoscalesettings/read",
-    "Microsoft.Insights/autoscalesettings/write",
-)
-"""All that the actor may do, in the stack's resource group."""
 
 
 class BudgetAlarm(contract.BudgetAlarm):
@@ -76,7 +46,7 @@ class BudgetAlarm(contract.BudgetAlarm):
         budgets = [
             self._budget(spec, index, notices, network, monitoring) for index, notices in enumerate(notices_of(spec))
         ]
-        self._actor(spec, budgets[0], network, storage, registry, training, endpoint)
+        declare_actor(self, spec, budgets[0].id, network, storage, registry, training, endpoint)
         if training.cluster is not None:
             from components.kubernetes.costs import declare_budget
 
@@ -100,7 +70,7 @@ class BudgetAlarm(contract.BudgetAlarm):
             category="Cost",
             amount=spec.monthly_limit_usd,
             time_grain="Monthly",
-            time_period=consumption.BudgetTimePeriodArgs(start_date=FIRST_MONTH, end_date=LAST_MONTH),
+            time_period=consumption.BudgetTimePeriodArgs(start_date=month_of(datetime.now(UTC)), end_date=LAST_MONTH),
             filter=self._filter(),
             notifications={
                 name: consumption.NotificationArgs(
@@ -114,7 +84,8 @@ class BudgetAlarm(contract.BudgetAlarm):
                 )
                 for name, (percent, basis) in notices.items()
             },
-            opts=self.child(delete_before_replace=True),
+            # It began in the month that made it, and goes on: only a new budget has to begin in the current one.
+            opts=self.child(delete_before_replace=True, ignore_changes=["timePeriod.startDate"]),
         )
 
     def _filter(self) -> consumption.BudgetFilterArgs | None:
@@ -124,152 +95,6 @@ class BudgetAlarm(contract.BudgetAlarm):
         return consumption.BudgetFilterArgs(
             tags=consumption.BudgetComparisonExpressionArgs(name="stack", operator="In", values=[self.ctx.stack])
         )
-
-    def _actor(
-        self,
-        spec: BudgetSpec,
-        budget: consumption.Budget,
-        network: AzureNetwork,
-        storage: AzureStorage,
-        registry: AzureRegistry,
-        training: AzureTraining,
-        endpoint: EndpointOutputs,
-    ) -> None:
-        acts = declare_identity(self, "actor", network)
-        granted = self._grants(network, storage, acts.principal_id)
-        environment = app.ManagedEnvironment(
-            self.child_name("environment"),
-            resource_group_name=network.group,
-            environment_name=self.ctx.name(names.ENVIRONMENT, "budget"),
-            location=self.ctx.region,
-            vnet_configuration=app.VnetConfigurationArgs(infrastructure_subnet_id=network.actor_subnet, internal=True),
-            app_logs_configuration=app.AppLogsConfigurationArgs(destination="azure-monitor"),
-            public_network_access="Disabled",
-            workload_profiles=[app.WorkloadProfileArgs(name="Consumption", workload_profile_type="Consumption")],
-            zone_redundant=False,
-            tags=self.tags(),
-            opts=self.child(delete_before_replace=True),
-        )
-        declare_diagnostics(self, "environment", environment.id, network.logs_id)
-        sources = source_files()
-        app.Job(
-            self.child_name("actor"),
-            resource_group_name=network.group,
-            job_name=self.ctx.name(names.JOB, "budget"),
-            location=self.ctx.region,
-            environment_id=environment.id,
-            workload_profile_name="Consumption",
-            identity=app.ManagedServiceIdentityArgs(type="UserAssigned", user_assigned_identities=[acts.id]),
-            configuration=app.JobConfigurationArgs(
-                trigger_type="Schedule",
-                # One look at a time: two would read the same state.
-                schedule_trigger_config=app.JobConfigurationScheduleTriggerConfigArgs(
-                    cron_expression=EVERY, parallelism=1, replica_completion_count=1
-                ),
-                replica_timeout=600,
-                replica_retry_limit=1,
-                # Files of a job are its secrets; these hold none.
-                secrets=[app.SecretArgs(name=secret_name(path), value=text) for path, text in sources.items()],
-            ),
-            template=app.JobTemplateArgs(
-                containers=[
-                    app.ContainerArgs(
-                        name="actor",
-                        image=IMAGE,
-                        command=["python3", "-m", "ml_jobs.budget.azure"],
-                        env=[
-                            app.EnvironmentVarArgs(name=name, value=value)
-                            for name, value in {
-                                "PYTHONPATH": CODE,
-                                "SKYWRIGHT_SOURCE": digest_of(sources),
-                                "AZURE_CLIENT_ID": acts.client_id,
-                                **self._environment(spec, budget, storage, registry, training, endpoint),
-                            }.items()
-                        ],
-                        resources=app.ContainerResourcesArgs(cpu=0.25, memory="0.5Gi"),
-                        volume_mounts=[app.VolumeMountArgs(volume_name="code", mount_path=CODE)],
-                    )
-                ],
-                volumes=[
-                    app.VolumeArgs(
-                        name="code",
-                        storage_type="Secret",
-                        secrets=[app.SecretVolumeItemArgs(secret_ref=secret_name(path), path=path) for path in sources],
-                    )
-                ],
-            ),
-            tags=self.tags(),
-            opts=self.child(delete_before_replace=True, depends_on=granted),
-        )
-
-    def _grants(
-        self, network: AzureNetwork, storage: AzureStorage, principal_id: pulumi.Output[str]
-    ) -> list[pulumi.Resource]:
-        role = authorization.RoleDefinition(
-            self.child_name("actor-role"),
-            scope=network.group_id,
-            role_definition_id=network.group_id.apply(lambda id: _uuid(f"{id}/budget-actor")),
-            role_name=network.group_id.apply(lambda id: f"Skywright budget {self.ctx.stack} {_uuid(id)[:8]}"),
-            role_type="CustomRole",
-            description="Bounds compute clusters and deployments of one stack",
-            assignable_scopes=[network.group_id],
-            permissions=[
-                authorization.PermissionArgs(
-                    actions=list(ACTIONS), not_actions=[], data_actions=[], not_data_actions=[]
-                )
-            ],
-            opts=self.child(delete_before_replace=True),
-        )
-        given = authorization.RoleAssignment(
-            self.child_name("actor-acts"),
-            scope=network.group_id,
-            role_assignment_name=pulumi.Output.all(network.group_id, principal_id).apply(
-                lambda both: _uuid("/".join(both))
-            ),
-            principal_id=principal_id,
-            principal_type="ServicePrincipal",
-            role_definition_id=role.id,
-            opts=self.child(delete_before_replace=True),
-        )
-        state = grant(
-            self, "actor", "state", "Storage Blob Data Contributor", storage.containers["artifacts"],
-            [Principal(principal_id)], subscription_id=network.subscription_id, only="skywright/budget",
-        )  # fmt: skip
-        return [given, *state]
-
-    def _environment(
-        self,
-        spec: BudgetSpec,
-        budget: consumption.Budget,
-        storage: AzureStorage,
-        registry: AzureRegistry,
-        training: AzureTraining,
-        endpoint: EndpointOutputs,
-    ) -> dict[str, pulumi.Input[str]]:
-        """As ml_jobs.budget.azure reads it."""
-        managed = endpoint if isinstance(endpoint, AzureEndpoint) else None
-        deployments: pulumi.Output[list[str]] = pulumi.Output.from_input([])
-        if managed:
-            deployments = managed.endpoint_id.apply(
-                lambda id: [f"{id}/deployments/{name}" for name in managed.deployments.values()]
-            )
-        least, most = managed.replicas if managed else (1, 1)
-        return {
-            "SKYWRIGHT_LIMIT_USD": repr(float(spec.monthly_limit_usd)),
-            "SKYWRIGHT_STEPS": json.dumps([step.model_dump(mode="json") for step in spec.steps]),
-            "SKYWRIGHT_BUDGET": budget.id,
-            "SKYWRIGHT_WORKSPACE": registry.workspace_id,
-            "SKYWRIGHT_COMPUTES": json.dumps(
-                {name: {"max": pool.max_count, "is_spot": pool.is_spot} for name, pool in training.bounded.items()},
-                sort_keys=True,
-            ),
-            "SKYWRIGHT_DEPLOYMENTS": deployments.apply(json.dumps),
-            "SKYWRIGHT_AUTOSCALES": managed.autoscale_ids.apply(json.dumps) if managed else "[]",
-            "SKYWRIGHT_REPLICAS": json.dumps({"min": least, "max": most}),
-            "SKYWRIGHT_STATE_URL": storage.account.apply(
-                lambda account: f"https://{account}.blob.core.windows.net/artifacts/{STATE}"
-            ),
-        }
 
 
 def notices_of(spec: BudgetSpec) -> list[dict[str, tuple[float, str]]]:
@@ -281,22 +106,9 @@ def notices_of(spec: BudgetSpec) -> list[dict[str, tuple[float, str]]]:
     return [dict(every[start : start + MAX_NOTICES]) for start in range(0, len(every), MAX_NOTICES)]
 
 
-def source_files() -> dict[str, str]:
-    """What the job runs, by path."""
-    home = Path(ml_jobs.contract.__file__).parent.parent
-    # The platform keeps no empty secret.
-    return {path: (home / path).read_text() or "#\n" for path in FILES}
+def month_of(now: datetime) -> str:
+    """The first of the month, as Azure wants the start of a monthly budget that is new: none in an earlier month.
 
-
-def digest_of(sources: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def secret_name(path: str) -> str:
-    return path.removesuffix(".py").replace("/", "-").replace("__init__", "package").replace("_", "-")
-
-
-def _uuid(seed: str) -> str:
-    import uuid
-
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, seed))
+    https://learn.microsoft.com/rest/api/consumption/budgets/create-or-update#budgettimeperiod
+    """
+    return now.astimezone(UTC).strftime("%Y-%m-01T00:00:00Z")

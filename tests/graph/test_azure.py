@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.errors import UserError
+from components.azure.budget import month_of
 from components.azure.grants import ROLES
 from components.azure.storage import GRANTS
+from infra import reading
 from tests.graph.foundation import settings_of
 from tests.graph.harness import Graph, declare
 
@@ -148,6 +151,38 @@ def test_what_is_brought_is_not_made() -> None:
     assert made.contract["storage"]["data"] == "abfss://data@own1.dfs.core.windows.net"
     budget = made.of(":Budget")["budget-month"].inputs
     assert budget["filter"]["tags"] == {"name": "stack", "operator": "In", "values": ["test"]}
+
+
+@pytest.mark.parametrize(
+    ("now", "first"),
+    [
+        ("2026-11-30T23:59:59+00:00", "2026-11-01T00:00:00Z"),
+        ("2026-12-01T00:00:00+00:00", "2026-12-01T00:00:00Z"),
+        ("2026-12-01T00:30:00+01:00", "2026-11-01T00:00:00Z"),
+    ],
+)
+def test_a_month_begins_by_universal_time(now: str, first: str) -> None:
+    assert month_of(datetime.fromisoformat(now)) == first
+
+
+def test_a_budget_begins_in_the_month_that_makes_it_and_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ignored: dict[str, list[str]] = {}
+    register = reading._Monitor.RegisterResource
+
+    def noted(monitor: Any, request: Any) -> Any:
+        ignored[request.name] = list(request.ignoreChanges)
+        return register(monitor, request)
+
+    monkeypatch.setattr(reading._Monitor, "RegisterResource", noted)
+    months = {month_of(datetime.now(UTC))}
+    (budget,) = (
+        item
+        for item in reading.declared(settings_of(cloud="azure", region="westeurope"))
+        if item.type == "azure-native:consumption:Budget"
+    )
+    months.add(month_of(datetime.now(UTC)))
+    assert budget.props["timePeriod"]["startDate"] in months
+    assert ignored[budget.name] == ["timePeriod.startDate"]
 
 
 def test_a_nat_gateway_in_every_zone_serves_its_own_nodes() -> None:

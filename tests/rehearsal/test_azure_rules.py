@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -90,3 +91,12 @@ def test_a_subnet_lies_in_its_network_beside_the_others(prefix: str, word: str) 
     assert kind is not None and kind.meets is not None
     said = [message for _, message in kind.meets({**VNET, "addressPrefix": prefix}, lambda token: there[token])]
     assert [message.split(":")[0] for message in said] == ([word] if word else [])
+
+
+def test_a_new_budget_begins_this_month_at_the_earliest() -> None:
+    kind = CLOUD.kind("azure-native:consumption:Budget")
+    assert kind is not None and kind.begins is not None
+    now = datetime.now(UTC)
+    for start, is_taken in ((f"{now:%Y-%m}", True), ("2025-01", False), (f"{now.year + 2}-01", False)):
+        period = {"timePeriod": {"startDate": f"{start}-01T00:00:00Z"}}
+        assert (not list(kind.begins(period))) == is_taken, start

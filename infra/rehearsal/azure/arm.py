@@ -38,6 +38,7 @@ def arm(
     outputs: Mapping[str, Output] | None = None,
     references: Mapping[str, Ref | tuple[Ref, ...]] | None = None,
     checks: tuple[Rule, ...] = (),
+    begins: Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]] | None = None,
     meets: Callable[[Mapping[str, Any], Find], Iterable[tuple[str, str]]] | None = None,
     immutable: Iterable[str] = (),
     taken: str = "",
@@ -98,6 +99,7 @@ def arm(
         rules=checks,
         immutable=frozenset({*place, *names, "location", *immutable}),
         autoname=Autoname(name, max_length=longest or 60, separator=""),
+        begins=begins,
         meets=meets,
     )
 

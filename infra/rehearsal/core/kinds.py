@@ -89,7 +89,8 @@ class Kind:
     `defaults`: what the provider fills in for inputs that are left out (shown in outputs only). `secrets`: outputs that
     are secret.
     `is_replaced_after_delete`: a replacement can't be made while the old one is there.
-    `meets`: at creation, (input path, message) for what does not go together with what is in the account already;
+    `begins`: at creation alone, (input path, message) for what the API refuses of a thing that is new.
+    `meets`: (input path, message) for what does not go together with what is in the account already;
     `find` gives (id, outputs) of all of a type.
     `refuses_delete`: from the object's inputs and outputs, the cloud's reason not to delete it, or None.
     """
@@ -106,6 +107,7 @@ class Kind:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
     is_replaced_after_delete: bool = False
+    begins: Callable[[Mapping[str, Any]], Iterable[tuple[str, str]]] | None = None
     meets: Callable[[Mapping[str, Any], Find], Iterable[tuple[str, str]]] | None = None
     refuses_delete: Callable[[Facts], str | None] | None = None
     unjudged: str = ""

@@ -176,6 +176,8 @@ class StandIn(api.Provider):
             missing, holds = standing.referred(self.cloud, self.account, kind, given, facts)
             candidate = Object(kind.token, identifier, urn, self._scope(given), given, made)
             refusals = [*missing, *standing.taken(self.account, kind, candidate, facts)]
+            if kind.begins and held is None:
+                refusals += [Refusal(path, message) for path, message in kind.begins(given)]
             if kind.meets:
                 others = self._others(identifier)
                 refusals += [Refusal(path, message) for path, message in kind.meets(given, others)]

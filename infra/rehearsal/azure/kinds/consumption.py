@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from infra.rehearsal.azure.arm import arm, one_of_ids, within
@@ -38,6 +39,14 @@ def _period(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "timePeriod.endDate", f"400: endDate {end} is not after startDate {start}"
 
 
+def _current(inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """A new budget begins in the current month or in one of the next twelve; one that is there keeps its first."""
+    start = str((inputs.get("timePeriod") or {}).get("startDate"))
+    now = datetime.now(UTC)
+    if not f"{now:%Y-%m}" <= start[:7] <= f"{now.year + 1}-{now:%m}":
+        yield "timePeriod.startDate", f"400: startDate is {start}; allowed: this month ({now:%Y-%m}) to a year from it"
+
+
 KINDS: tuple[Kind, ...] = (
     arm(
         "azure-native:consumption:Budget",
@@ -57,5 +66,6 @@ KINDS: tuple[Kind, ...] = (
             Rule(BUDGETS, _period),
         ),
         immutable=("timePeriod.startDate",),
+        begins=_current,
     ),
 )  # fmt: skip
