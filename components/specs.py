@@ -133,7 +133,7 @@ class EndpointSpec(Spec):
     cpu_class: CpuClass = "general"
     is_spot: bool = Field(False, description="whether replicas may be preempted; never in production")
     capture_percent: float = Field(0, ge=0, le=100, description="share of requests and answers kept for drift checks")
-    routing: RoutingSpec = RoutingSpec()
+    routing: RoutingSpec = Field(default_factory=RoutingSpec)
     requires_approval: bool = Field(True, description="whether only approved versions may be released")
     releases: dict[Name, Release] = Field(default_factory=dict)
 
@@ -213,16 +213,20 @@ class BudgetStep(Spec):
     effect: BudgetEffect
 
 
-class BudgetSpec(Spec):
-    """What a month may cost, and what happens on the way there."""
-
-    monthly_limit_usd: float = Field(100.0, gt=0, le=10_000_000)
-    steps: tuple[BudgetStep, ...] = (
+def _ladder() -> tuple[BudgetStep, ...]:
+    return (
         BudgetStep(percent=50, effect=BudgetEffect.NOTIFY),
         BudgetStep(percent=80, effect=BudgetEffect.BLOCK_NEW),
         BudgetStep(percent=100, effect=BudgetEffect.STOP_SPOT),
         BudgetStep(percent=120, effect=BudgetEffect.SCALE_TO_ZERO),
     )
+
+
+class BudgetSpec(Spec):
+    """What a month may cost, and what happens on the way there."""
+
+    monthly_limit_usd: float = Field(100.0, gt=0, le=10_000_000)
+    steps: tuple[BudgetStep, ...] = Field(default_factory=_ladder)
 
     @field_validator("steps")
     @classmethod

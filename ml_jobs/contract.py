@@ -37,7 +37,10 @@ def explain(error: ValidationError, where: str) -> str:
 
 
 class Record(BaseModel):
-    """A frozen record. Built by hand it takes only known fields; `read` ignores newer ones."""
+    """A frozen record. Built by hand it takes only known fields; `read` ignores newer ones.
+
+    A default that is a record is made on use: the first one built costs pydantic a look at every installed package.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -110,16 +113,16 @@ class JobSpec(Record):
     entry: str = Field(description="module:function")
     params: dict[str, Any] = Field(default_factory=dict)
     image: str | None = None
-    resources: Resources = Resources()
+    resources: Resources = Field(default_factory=Resources)
     capacity: Capacity = Capacity.SPOT_PREFERRED
     deadline_s: float | None = Field(None, gt=0)
     estimated_work_s: float | None = Field(None, gt=0)
     priority: int = Field(0, ge=-100, le=100)
     queue: str | None = None
-    retries: Retries = Retries()
+    retries: Retries = Field(default_factory=Retries)
     inputs: tuple[Input, ...] = ()
     output: Name | None = Field(None, description="the model that the job registers a version of")
-    checkpoint: CheckpointPolicy = CheckpointPolicy()
+    checkpoint: CheckpointPolicy = Field(default_factory=CheckpointPolicy)
     env: dict[str, str] = Field(default_factory=dict)
     secret_refs: dict[str, str] = Field(default_factory=dict)
     tags: dict[str, str] = Field(default_factory=dict)
@@ -248,13 +251,13 @@ class StackContract(Record):
     region: str | None = None
     identities: Identities
     storage: StorageUrls
-    network: NetworkRefs = NetworkRefs()
+    network: NetworkRefs = Field(default_factory=NetworkRefs)
     registry: RegistryRefs
     pools: tuple[Pool, ...] = ()
     queues: tuple[Queue, ...] = ()
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
-    telemetry: Telemetry = Telemetry()
-    budget: BudgetRefs = BudgetRefs()
+    telemetry: Telemetry = Field(default_factory=Telemetry)
+    budget: BudgetRefs = Field(default_factory=BudgetRefs)
 
     @classmethod
     def from_environment(cls) -> StackContract:

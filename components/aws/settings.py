@@ -75,15 +75,15 @@ class AwsKubernetes(Spec):
     public_access_cidrs: tuple[Ipv4Cidr, ...] = Field(
         (), description="who reaches the API server where network.is_api_public; needed there"
     )
-    platform: PlatformSettings = Field(PlatformSettings(), description="what is put onto the cluster")
+    platform: PlatformSettings = Field(default_factory=PlatformSettings, description="what is put onto the cluster")
 
 
 class AwsSettings(Spec):
     account_id: Annotated[str, Field(pattern=r"^\d{12}$")] | None = Field(
         None, description="12 digits in quotes; credentials of another account are refused"
     )
-    existing: AwsExisting = AwsExisting()
-    access: AwsAccess = AwsAccess()
+    existing: AwsExisting = Field(default_factory=AwsExisting)
+    access: AwsAccess = Field(default_factory=AwsAccess)
     interface_endpoints: bool | None = Field(
         None, description="private ways to AWS's own APIs (ECR, SageMaker, logs, STS, KMS); default: only without NAT"
     )
@@ -94,5 +94,5 @@ class AwsSettings(Spec):
         0, ge=0, le=3600, description="how long an on-demand training instance waits for the next job; 0: not at all"
     )
     anomaly_usd: float = Field(50, gt=0, le=1_000_000, description="unusual spend from which on a notice is sent")
-    endpoint: AwsEndpoint = AwsEndpoint()
-    kubernetes: AwsKubernetes = AwsKubernetes()
+    endpoint: AwsEndpoint = Field(default_factory=AwsEndpoint)
+    kubernetes: AwsKubernetes = Field(default_factory=AwsKubernetes)

@@ -17,7 +17,7 @@ from components.kubernetes.flavors import ACCELERATOR_LABEL, CAPACITY_LABEL, GPU
 from components.kubernetes.settings import TolerationSettings
 from components.specs import PoolSpec, TrainingSpec
 
-SPOT_TAINT = TolerationSettings(key="kubernetes.azure.com/scalesetpriority", value="spot")
+SPOT_TAINT = TolerationSettings.model_construct(key="kubernetes.azure.com/scalesetpriority", value="spot")
 """AKS puts it onto spot nodes, with a label of the same name and value."""
 SHARE = 0.9
 """Of a node that pods can have: the rest is kubelet's and AKS's agents'."""

@@ -83,7 +83,7 @@ class AzureKubernetes(Spec):
     public_access_cidrs: tuple[Ipv4Range, ...] = Field(
         (), description="who reaches the API server where network.is_api_public; needed there"
     )
-    platform: PlatformSettings = Field(PlatformSettings(), description="what is put onto the cluster")
+    platform: PlatformSettings = Field(default_factory=PlatformSettings, description="what is put onto the cluster")
 
 
 class AzureSettings(Spec):
@@ -98,6 +98,6 @@ class AzureSettings(Spec):
     network_watcher: str = Field(
         "NetworkWatcherRG/NetworkWatcher_{region}", description="resource group and name of the region's own"
     )
-    existing: AzureExisting = AzureExisting()
-    access: AzureAccess = AzureAccess()
-    kubernetes: AzureKubernetes = AzureKubernetes()
+    existing: AzureExisting = Field(default_factory=AzureExisting)
+    access: AzureAccess = Field(default_factory=AzureAccess)
+    kubernetes: AzureKubernetes = Field(default_factory=AzureKubernetes)

@@ -26,7 +26,7 @@ from components.kubernetes.settings import TolerationSettings
 from components.specs import PoolSpec, TrainingSpec
 
 SYSTEM_MACHINE, SYSTEM_MAX = "e2-standard-4", 6
-SPOT_TAINT = TolerationSettings(key="cloud.google.com/gke-spot", value="true")
+SPOT_TAINT = TolerationSettings.model_construct(key="cloud.google.com/gke-spot", value="true")
 DISK_GIB, GPU_DISK_GIB = 100, 200
 """GPU images are big; a pool of PD-balanced disks costs little against its GPUs."""
 

@@ -54,7 +54,7 @@ class GcpKubernetes(Spec):
     authorized_networks: tuple[Ipv4Cidr, ...] = Field(
         (), max_length=50, description="who else reaches the API server; its address is private unless is_api_public"
     )
-    platform: PlatformSettings = Field(PlatformSettings(), description="what is put onto the cluster")
+    platform: PlatformSettings = Field(default_factory=PlatformSettings, description="what is put onto the cluster")
 
 
 class GcpSettings(Spec):
@@ -65,6 +65,6 @@ class GcpSettings(Spec):
         None, description="default: the one that pays for the project"
     )
     tensorboard: bool = Field(False, description="whether jobs get a Vertex TensorBoard; billed by what is stored")
-    existing: GcpExisting = GcpExisting()
-    access: GcpAccess = GcpAccess()
-    kubernetes: GcpKubernetes = GcpKubernetes()
+    existing: GcpExisting = Field(default_factory=GcpExisting)
+    access: GcpAccess = Field(default_factory=GcpAccess)
+    kubernetes: GcpKubernetes = Field(default_factory=GcpKubernetes)

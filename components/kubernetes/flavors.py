@@ -13,7 +13,7 @@ POOL_LABEL = "skywright.dev/pool"
 ACCELERATOR_LABEL = "skywright.dev/accelerator"
 CAPACITY_LABEL = "skywright.dev/capacity"
 GPU = "nvidia.com/gpu"
-GPU_TAINT = TolerationSettings(key=GPU)
+GPU_TAINT = TolerationSettings.model_construct(key=GPU)
 """GPU nodes carry this taint on GKE, on AKS and wherever we make pools: only what asks for a GPU goes there."""
 
 _GIB_PER_CPU = {"general": 4, "compute": 2, "memory": 8}

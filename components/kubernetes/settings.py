@@ -35,15 +35,19 @@ class OperatorSettings(Spec):
 
 
 class OperatorsSettings(Spec):
-    cert_manager: OperatorSettings = OperatorSettings()
-    gateway: OperatorSettings = Field(OperatorSettings(), description="Envoy Gateway, with the Gateway API")
-    gpu: OperatorSettings = Field(OperatorSettings(), description="NVIDIA's; installed only where accelerators are")
-    jobset: OperatorSettings = OperatorSettings()
-    keda: OperatorSettings = OperatorSettings()
-    kserve: OperatorSettings = OperatorSettings()
-    kueue: OperatorSettings = OperatorSettings()
-    opencost: OperatorSettings = OperatorSettings()
-    prometheus: OperatorSettings = Field(OperatorSettings(), description="with Alertmanager and Grafana")
+    cert_manager: OperatorSettings = Field(default_factory=OperatorSettings)
+    gateway: OperatorSettings = Field(
+        default_factory=OperatorSettings, description="Envoy Gateway, with the Gateway API"
+    )
+    gpu: OperatorSettings = Field(
+        default_factory=OperatorSettings, description="NVIDIA's; installed only where accelerators are"
+    )
+    jobset: OperatorSettings = Field(default_factory=OperatorSettings)
+    keda: OperatorSettings = Field(default_factory=OperatorSettings)
+    kserve: OperatorSettings = Field(default_factory=OperatorSettings)
+    kueue: OperatorSettings = Field(default_factory=OperatorSettings)
+    opencost: OperatorSettings = Field(default_factory=OperatorSettings)
+    prometheus: OperatorSettings = Field(default_factory=OperatorSettings, description="with Alertmanager and Grafana")
 
 
 class TolerationSettings(Spec):
@@ -143,11 +147,11 @@ class PlatformSettings(Spec):
     namespace: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$")] = Field(
         "skywright", description="of the platform; those of teams and of the endpoint begin with it"
     )
-    existing: PlatformExisting = PlatformExisting()
-    operators: OperatorsSettings = OperatorsSettings()
-    gateway: GatewaySettings = GatewaySettings()
-    images: PlatformImages = PlatformImages()
-    groups: GroupsSettings = GroupsSettings()
+    existing: PlatformExisting = Field(default_factory=PlatformExisting)
+    operators: OperatorsSettings = Field(default_factory=OperatorsSettings)
+    gateway: GatewaySettings = Field(default_factory=GatewaySettings)
+    images: PlatformImages = Field(default_factory=PlatformImages)
+    groups: GroupsSettings = Field(default_factory=GroupsSettings)
     capture_url: Url | None = Field(None, description="where captured requests and answers are sent, as CloudEvents")
     prometheus_url: Url | None = Field(None, description="as the cluster reaches it; default: the one installed here")
     prometheus_labels: dict[LabelKey, LabelValue] = Field(
@@ -164,9 +168,9 @@ class KubernetesSettings(PlatformSettings):
     storage_url: Annotated[str, Field(pattern=r"^(s3|gs|abfs|abfss|file)://")] | None = Field(
         None, description="fsspec URL that the cluster can reach (s3, gs, abfs, file); default: volumes in the cluster"
     )
-    volume: VolumeSettings = VolumeSettings()
-    existing: ExistingSettings = ExistingSettings()
-    images: ImagesSettings = ImagesSettings()
+    volume: VolumeSettings = Field(default_factory=VolumeSettings)
+    existing: ExistingSettings = Field(default_factory=ExistingSettings)
+    images: ImagesSettings = Field(default_factory=ImagesSettings)
     pools: dict[Name, PoolNodes] = Field(default_factory=dict, description="the nodes of training.pools, by their name")
     approver_public_key: Annotated[str, Field(pattern=r"^-----BEGIN PUBLIC KEY-----\s")] | None = Field(
         None, description="PEM; approvals are verified with it. Default: ConfigMap approver-key, made by the approver"

@@ -66,9 +66,9 @@ class LocalSettings(Spec):
     """This machine as a small cloud. The prices are those of one V100 instance (p3.2xlarge), so that budgets act."""
 
     root: str | None = Field(None, min_length=1, description="folder of the stack; default: .skywright/<stack>")
-    ports: Ports = Ports()
+    ports: Ports = Field(default_factory=Ports)
     on_demand_usd_per_hour: Price = 3.06
     spot_usd_per_hour: Price = 0.9731
     endpoint_usd_per_hour: Price = 0.05
-    spot_market: SpotMarket = AlwaysMarket()
+    spot_market: SpotMarket = Field(default_factory=AlwaysMarket)
     scrape_s: float = Field(2, ge=0.1, le=3600, description="seconds between two looks of the monitor")

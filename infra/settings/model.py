@@ -75,22 +75,22 @@ class Settings(Spec):
         default_factory=dict, description="expected usage for the cost review: resource name -> quantity -> number"
     )
 
-    review: ReviewSettings = ReviewSettings()
+    review: ReviewSettings = Field(default_factory=ReviewSettings)
 
-    network: NetworkSpec = NetworkSpec()
-    identity: IdentitySpec = IdentitySpec()
-    storage: StorageSpec = StorageSpec()
-    training: TrainingSpec = TrainingSpec()
-    registry: RegistrySpec = RegistrySpec()
-    endpoint: EndpointSpec = EndpointSpec()
-    monitoring: MonitoringSpec = MonitoringSpec()
-    budget: BudgetSpec = BudgetSpec()
+    network: NetworkSpec = Field(default_factory=NetworkSpec)
+    identity: IdentitySpec = Field(default_factory=IdentitySpec)
+    storage: StorageSpec = Field(default_factory=StorageSpec)
+    training: TrainingSpec = Field(default_factory=TrainingSpec)
+    registry: RegistrySpec = Field(default_factory=RegistrySpec)
+    endpoint: EndpointSpec = Field(default_factory=EndpointSpec)
+    monitoring: MonitoringSpec = Field(default_factory=MonitoringSpec)
+    budget: BudgetSpec = Field(default_factory=BudgetSpec)
 
-    aws: AwsSettings = AwsSettings()
-    gcp: GcpSettings = GcpSettings()
-    azure: AzureSettings = AzureSettings()
-    kubernetes: KubernetesSettings = KubernetesSettings()
-    local: LocalSettings = LocalSettings()
+    aws: AwsSettings = Field(default_factory=AwsSettings)
+    gcp: GcpSettings = Field(default_factory=GcpSettings)
+    azure: AzureSettings = Field(default_factory=AzureSettings)
+    kubernetes: KubernetesSettings = Field(default_factory=KubernetesSettings)
+    local: LocalSettings = Field(default_factory=LocalSettings)
 
     @property
     def is_production(self) -> bool:
