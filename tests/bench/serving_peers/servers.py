@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,11 +41,11 @@ class Server:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(5)
+        with suppress(ProcessLookupError):  # LitServe's workers outlive it
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(5)
 
 
 def open_inference(path: str) -> Callable[[Row], bytes]:
@@ -72,6 +74,7 @@ def started(command: Sequence[str], folder: Path, core: int, log: str, **environ
             stderr=file,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY), **environ},
             preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            start_new_session=True,
         )
 
 
