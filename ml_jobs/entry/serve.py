@@ -25,6 +25,8 @@ PORT_VARIABLE = "SKYWRIGHT_PORT"
 HOST_VARIABLE = "SKYWRIGHT_HOST"
 PLATFORM_VARIABLE = "SKYWRIGHT_PLATFORM"
 APPROVAL_VARIABLE = "SKYWRIGHT_REQUIRES_APPROVAL"
+KEY_VARIABLE = "SKYWRIGHT_APPROVER_KEY"
+"""The public key that approvals are verified with: PEM, a file of it, or a cloud's reference to one that it keeps."""
 SETTINGS_VARIABLE = "SKYWRIGHT_SERVE"
 """More of the server's settings as JSON: limits, capture; over what the platform says."""
 
@@ -170,6 +172,7 @@ def settings(server: Server, env: Mapping[str, str], base: Path) -> dict[str, An
         "protocol": server.protocol,
         "routes": {key: path for key, name in server.routes if (path := env.get(name))},
         "mounted": mounted,
+        "approver_key": env.get(KEY_VARIABLE) or None,
         **(_object(env[SETTINGS_VARIABLE], SETTINGS_VARIABLE) if env.get(SETTINGS_VARIABLE) else {}),
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from starlette.types import ASGIApp
 
 from ml_jobs.identity import ANYBODY, Role
@@ -18,7 +20,10 @@ RULES: list[Rule] = [
 
 
 def build(config: process.ServiceConfig) -> ASGIApp:
-    return Access(from_settings(config.settings, health(config)), config, RULES)
+    """Approvals are verified with the stack's own key, where it has one."""
+    key = Path(config.root) / "identity" / "approver.pub"
+    own = {"approver_key": str(key)} if key.is_file() else {}
+    return Access(from_settings({**own, **config.settings}, health(config)), config, RULES)
 
 
 def start(config: process.ServiceConfig) -> None:

@@ -270,15 +270,20 @@ def _server_metadata() -> Reply:
 
 
 def from_settings(settings: Mapping[str, Any], health: Mapping[str, Any]) -> App:
-    """The app that a server's settings ask for: {release, release_name?, protocol?, routes?, mounted?, capture?}, and
-    any of Limits."""
+    """The app that a server's settings ask for: {release, release_name?, protocol?, routes?, mounted?, approver_key?,
+    capture?}, and any of Limits."""
     if "release" not in settings:
         raise UserError("settings of a model server have no 'release'", "Run `skywright up` to write them anew.")
     release = Release.read(settings["release"], where="settings.release")
     limits = Limits.read({key: settings[key] for key in Limits.model_fields if key in settings}, where="settings")
     capture = settings.get("capture")
     return App(
-        Served(release, str(settings.get("release_name", release.model)), settings.get("mounted")),
+        Served(
+            release,
+            str(settings.get("release_name", release.model)),
+            settings.get("mounted"),
+            settings.get("approver_key"),
+        ),
         limits=limits,
         health=health,
         dialect=dialect(str(settings.get("protocol", OPEN_INFERENCE)), settings.get("routes", {})),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ import numpy as np
 
 from catalog.errors import SkywrightError
 from ml_jobs.contract import Release
+from ml_jobs.serve.approved import unproven
 from ml_jobs.serve.artifact import Golden, read_golden, read_model, verified
 from ml_jobs.serve.batching import Cost
 from ml_jobs.serve.frameworks import FRAMEWORKS, Predictor, load
 from ml_jobs.serve.protocol import Signature
 from ml_jobs.serve.tensors import Array, TensorSpec
+
+log = logging.getLogger("uvicorn.error")
 
 WARM_UP = 4
 """Calls before a model is ready: its first ones are slow, and are not the first requests."""
@@ -33,7 +37,11 @@ class Loaded:
 class Served:
     """`loaded` is None until the model is ready; `why` says why it is not."""
 
-    def __init__(self, release: Release, release_name: str, mounted: str | None = None) -> None:
+    def __init__(
+        self, release: Release, release_name: str, mounted: str | None = None, approver_key: str | None = None
+    ) -> None:
+        """`approver_key`: the public key that the release's approval is verified with; see `approved.unproven`."""
+        self.approver_key = approver_key
         self.release = release
         self.release_name = release_name
         self.mounted = mounted
@@ -44,6 +52,8 @@ class Served:
     def load(self) -> None:
         """Verify, load, answer the golden rows (which also warms the model), then be ready. Never raises."""
         try:
+            if unknown := unproven(self.release, self.approver_key):
+                log.warning("%s", unknown)
             self.loaded = open_release(self.release, self.mounted)
             self.why = ""
         except SkywrightError as error:
