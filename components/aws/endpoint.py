@@ -12,6 +12,7 @@ import pulumi_aws as aws
 from catalog.errors import UserError
 from components import contract
 from components.aws import names
+from components.aws.autoscale import declare_autoscale
 from components.aws.endpoint_limits import broken
 from components.aws.endpoint_policies import invoke, serve
 from components.aws.logs import declare_log_group
@@ -21,9 +22,6 @@ from components.aws.roles import grant
 from components.aws.rollback import declare_rollback_alarm
 from components.aws.serving import (
     CAPTURED_TYPES,
-    PER_MINUTE,
-    SCALE_IN_S,
-    SCALE_OUT_S,
     deployment,
     instance_for,
     model_digest,
@@ -122,7 +120,7 @@ class ModelEndpoint(contract.ModelEndpoint):
         answering, _ = split(spec.releases)
         scaled = [] if is_serverless else list(answering)
         for release_name in scaled:
-            self._scaling(spec, release_name, endpoint)
+            declare_autoscale(self, spec, release_name, endpoint, least=least_of(spec))
         region = self.ctx.region
         return AwsEndpointOutputs(
             name=spec.name,
@@ -263,35 +261,6 @@ class ModelEndpoint(contract.ModelEndpoint):
             initial_variant_weight=release.shadow_percent,
             initial_instance_count=1,
             instance_type=instance_for(spec, self.ctx.region).name,
-        )
-
-    def _scaling(self, spec: EndpointSpec, name: str, endpoint: aws.sagemaker.Endpoint) -> None:
-        tracking = aws.appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs
-        metric = aws.appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecificationArgs
-        target = aws.appautoscaling.Target(
-            self.child_name(f"release-{name}-capacity"),
-            service_namespace="sagemaker",
-            scalable_dimension="sagemaker:variant:DesiredInstanceCount",
-            resource_id=endpoint.name.apply(lambda made: f"endpoint/{made}/variant/{variant_name(name)}"),
-            min_capacity=least_of(spec),
-            max_capacity=spec.max_replicas,
-            tags=self.tags(),
-            opts=self.child(),
-        )
-        aws.appautoscaling.Policy(
-            self.child_name(f"release-{name}-scaling"),
-            name="requests-per-replica",
-            policy_type="TargetTrackingScaling",
-            service_namespace=target.service_namespace,
-            scalable_dimension=target.scalable_dimension,
-            resource_id=target.resource_id,
-            target_tracking_scaling_policy_configuration=tracking(
-                target_value=spec.requests_per_replica * PER_MINUTE,
-                predefined_metric_specification=metric(predefined_metric_type="SageMakerVariantInvocationsPerInstance"),
-                scale_in_cooldown=SCALE_IN_S,
-                scale_out_cooldown=SCALE_OUT_S,
-            ),
-            opts=self.child(),
         )
 
 

@@ -11,6 +11,7 @@ import pulumi_gcp as gcp
 from components import contract
 from components.contract import Context, EndpointOutputs, MonitoringOutputs
 from components.gcp import alerts, names
+from components.gcp.conditions import burning, conditions_of
 from components.gcp.dashboards import dashboard
 from components.gcp.grants import grant_key
 from components.gcp.outputs import GcpEndpoint, GcpNetwork, GcpStorage, GcpTraining
@@ -26,13 +27,6 @@ _UNITS = {
     Metric.QUEUE_WAIT: "s", Metric.STEP_TIME: "s", Metric.GOODPUT: "1", Metric.ACCELERATOR_UTILISATION: "1",
     Metric.ACCELERATOR_MEMORY: "1", Metric.ACCELERATOR_ERRORS: "1", Metric.SPEND_RATIO: "1",
 }  # fmt: skip
-
-_Condition = gcp.monitoring.AlertPolicyConditionArgs
-_OnThreshold = gcp.monitoring.AlertPolicyConditionConditionThresholdArgs
-_Folded = gcp.monitoring.AlertPolicyConditionConditionThresholdAggregationArgs
-_OnAbsence = gcp.monitoring.AlertPolicyConditionConditionAbsentArgs
-_FoldedForAbsence = gcp.monitoring.AlertPolicyConditionConditionAbsentAggregationArgs
-_OnQuery = gcp.monitoring.AlertPolicyConditionConditionPrometheusQueryLanguageArgs
 
 
 class Monitoring(contract.Monitoring):
@@ -200,61 +194,14 @@ class Monitoring(contract.Monitoring):
         channels: Sequence[pulumi.Output[str]],
         watched: Sequence[pulumi.Resource],
     ) -> None:
-        found = alerts.threshold(rule, scope)
-        folded = [
-            _Folded(
-                alignment_period=f"{fold.period_s}s",
-                per_series_aligner=fold.aligner,
-                cross_series_reducer=fold.reducer,
-            )
-            for fold in found.aggregations
-        ]
-        conditions = [
-            _Condition(
-                display_name=f"{rule.metric.value} {rule.comparison} {rule.threshold:g}",
-                condition_threshold=_OnThreshold(
-                    filter=found.filter,
-                    aggregations=folded,
-                    denominator_filter=found.denominator,
-                    denominator_aggregations=folded if found.denominator else None,
-                    comparison=found.comparison,
-                    threshold_value=found.value,
-                    duration=f"{found.duration_s}s",
-                    evaluation_missing_data=_missing(found.duration_s),
-                ),
-            )
-        ]
-        if silent := alerts.absent(rule, scope):
-            conditions.append(
-                _Condition(
-                    display_name=f"{rule.metric.value} is absent",
-                    condition_absent=_OnAbsence(
-                        filter=silent.filter,
-                        duration=f"{silent.duration_s}s",
-                        aggregations=[
-                            _FoldedForAbsence(
-                                alignment_period=f"{silent.aggregation.period_s}s",
-                                per_series_aligner=silent.aggregation.aligner,
-                                cross_series_reducer=silent.aggregation.reducer,
-                            )
-                        ],
-                    ),
-                )
-            )
+        conditions = conditions_of(rule, scope)
         self._declare(rule.name, rule.severity, conditions, network, channels, watched, rule.labels)
 
     def _burning(
         self, slo: SloSpec, scope: alerts.Scope, network: GcpNetwork, channels: Sequence[pulumi.Output[str]]
     ) -> None:
         for pair in (burn for burn in BURNS if burn.is_possible(slo)):
-            query = alerts.burn(scope, long_s=pair.long_s, short_s=pair.short_s, limit=pair.threshold(slo))
-            condition = _Condition(
-                display_name=f"{slo.name} burns {pair.rate:g} times too fast",
-                condition_prometheus_query_language=_OnQuery(
-                    query=query, duration="60s", evaluation_interval="60s", alert_rule="ErrorBudgetBurns",
-                    rule_group=f"slo-{slo.name}",
-                ),
-            )  # fmt: skip
+            condition = burning(slo, pair, scope)
             name = f"slo-{slo.name}-{pair.long_s // 60}m"
             self._declare(name, pair.severity, [condition], network, channels, [], {})
 
@@ -303,8 +250,3 @@ def _is_on_cluster(rule: AlertRule, training: GcpTraining, endpoint_id: str | No
     if rule.metric is Metric.SPEND_RATIO or training.cluster is None:
         return False  # told by the budget's actor, whatever runs where
     return endpoint_id is None if rule.metric in alerts.ENDPOINT_METRICS else True
-
-
-def _missing(duration_s: int) -> str | None:
-    """What a gap means is said only where a condition must hold for a while."""
-    return "EVALUATION_MISSING_DATA_INACTIVE" if duration_s else None

@@ -18,23 +18,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from catalog.errors import SkywrightError, UserError
+from catalog.errors import UserError
 from infra.engine import environment, events, torn
 from infra.engine.events import Outcome
+from infra.engine.failing import EngineFailed, failure
 from infra.engine.find import Found, find
 from infra.engine.locks import Lock, locks
 from infra.engine.pending import Pending, pending
 
+__all__ = ["Engine", "EngineFailed", "Lines"]
+
 Lines = Callable[[str], None]
 """Called with each line that the engine prints, as it comes."""
-
-
-class EngineFailed(SkywrightError):
-    """A run of the engine failed; `outcome` holds all that it reported."""
-
-    def __init__(self, what: str, remedy: str, outcome: Outcome) -> None:
-        super().__init__(what, remedy)
-        self.outcome = outcome
 
 
 class Engine:
@@ -110,6 +105,11 @@ class Engine:
         """Forget the destroyed stack; its file stays. Refused by the engine while it still has resources."""
         if self.exists():
             self._ask("stack", "rm", "--yes", "--preserve-config")
+
+    def forget(self) -> None:
+        """Drop the state and all that it knows; nothing in the cloud is touched, and the file stays."""
+        self._need_stack()
+        self._ask("stack", "rm", "--yes", "--force", "--preserve-config")
 
     # --- runs
 
@@ -276,25 +276,8 @@ class Engine:
             raise self._failed(verb, outcome, "\n".join(said))
         return outcome
 
-    def _failed(self, verb: str, outcome: Outcome, said: str) -> SkywrightError:
-        what = f"{verb} of stack {self.stack} failed"
-        if outcome.violations:
-            more = f" (and {len(outcome.violations) - 1} more)" if len(outcome.violations) > 1 else ""
-            remedy = "Nothing was changed. `pulumi preview` shows every violation; mend the stack's file"
-            return EngineFailed(f"{what}: {outcome.violations[0]}{more}", remedy + ".", outcome)
-        if held := self.locks():
-            lock = held[0]
-            holder = f"process {lock.pid} of {lock.user} on {lock.host}, since {lock.since:%Y-%m-%d %H:%M:%S}"
-            if lock.is_stale or "locked by" in said:
-                remedy = f"Wait for it to end; if it is gone for good: pulumi cancel --stack {self.stack}"
-                return EngineFailed(f"{what}: another run holds its lock ({holder})", remedy + ".", outcome)
-        errors = [events.one_line(error) for error in outcome.errors]
-        if not errors:
-            errors = [line.split("error: ", 1)[1] for line in said.splitlines() if line.startswith("error: ")]
-        if not errors:
-            errors = [line.strip() for line in said.splitlines() if line.strip()][-1:] or ["it gave no reason"]
-        remedy = "" if errors[0].count(". ") else f"`pulumi {verb} -s {self.stack}` shows all of it."
-        return EngineFailed(f"{what}: {'; '.join(errors[:3])}", remedy, outcome)
+    def _failed(self, verb: str, outcome: Outcome, said: str) -> EngineFailed:
+        return failure(verb, self.stack, outcome, said, self.locks())
 
 
 def _follow(process: subprocess.Popen[str], on_line: Lines | None) -> list[str]:
