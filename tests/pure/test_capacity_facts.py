@@ -15,7 +15,7 @@ KNOWN = {
     "aws": [candidates("aws", None, runtime="kubernetes", accelerator="V100", count=count)[0].name for count in (1, 8)],
     "azure": [candidates("azure", None, runtime="kubernetes", accelerator="A100-80", count=4)[0].name],
 }
-TRACES = Path(__file__).parents[3] / "shared" / "data" / "spot" / "traces.json.gz"
+TRACES = Path(__file__).parents[1] / "data" / "spot" / "traces.json.gz"
 
 
 def one(cloud: str, name: str, runtime: str) -> Instance:
@@ -47,7 +47,6 @@ def test_what_is_not_known_stays_unknown(
     assert (capacity.start_s(instance, region), capacity.mtbf_s(instance, region)) == (start_s, mtbf_s)
 
 
-@pytest.mark.skipif(not TRACES.exists(), reason="the measured series lie beside a checkout, not in it")
 @pytest.mark.parametrize(("instance_type", "places"), [
     ("p3.2xlarge", ("us-west-2a_v100_1", "us-west-2b_v100_1")),
     ("p3.16xlarge", ("us-west-2a_v100_8", "us-west-2b_v100_8")),

@@ -2,8 +2,8 @@
 
 What the platforms tell are likelihoods, not answers: EC2's and Azure's placement scores, Compute Engine's
 obtainability, and what became of the last pods on a cluster's spot. Asking costs nothing and starts nothing. It is done
-as whoever follows the run, whom the stack's pipeline role allows it on AWS and Google Cloud; elsewhere an
-administrator grants it. Whom nobody tells, goes by the run's own history.
+as whoever follows the run. The pipeline's role may ask on SageMaker's and Vertex AI's stacks; others need an
+administrator's grant. Where nobody tells, the run's own history does.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def test_an_approval_that_was_signed_is_proven(tmp_path: Path, form: str) -> Non
 )
 def test_an_approval_that_is_not_what_it_says_is_refused(tmp_path: Path, case: str, told: str) -> None:
     other = decide(tmp_path, version=2)
-    ref = decide(tmp_path, **({"artifact_sha256": "b" * 64} if case == "another artifact" else {}))
+    ref = decide(tmp_path, artifact_sha256=("b" if case == "another artifact" else "a") * 64)
     path = tmp_path / "approvals" / "toy.jsonl"
     match case:
         case "forged":
