@@ -7,9 +7,10 @@ from typing import Any
 from policies.examples import Ref, declared
 from policies.graph import Node
 from policies.resources import UNKNOWN, Resource, UnknownValue
-from policies.rule import Finding, Rule, Severity, rule
+from policies.rule import Finding, Severity
 from policies.rules.classification import classified, is_sensitive
 from policies.rules.optional import flag, is_given, mapping, records, text
+from policies.rules.split import Part, split
 from policies.rules.stores import (
     ACCOUNT,
     FLOW_LOG,
@@ -86,76 +87,60 @@ _NAMED = [declared(S3[0], "logs", bucket="logs"), declared(LOGGING[0], "l", buck
 _FLOWS = [declared(ACCOUNT, "account"), declared(FLOW_LOG, "flows", storageId=Ref("account"))]
 
 
-def _made(name: str, severity: Severity, title: str, *, of_sensitive: bool) -> Rule:
-    """One rule for data of people, one for the rest."""
-
-    def concerns(node: Node) -> bool:
-        return is_sensitive(node.graph) is of_sensitive
-
-    @rule(
-        name,
-        severity,
-        types=S3,
-        joins=True,
-        title=title,
-        why="After a leak the question is who read what; without a record the answer is everything, by anybody.",
-        remedy="Send access logs: a BucketLogging, the bucket's logging, a diagnostic setting of the blob service.",
-    )
-    def made(bucket: Node) -> Finding | None:
-        return _s3_is_unlogged(bucket) if concerns(bucket) else None
-
-    @made.also(GCS, joins=True)
-    def gcs(bucket: Node) -> Finding | None:
-        return _gcs_is_unlogged(bucket) if concerns(bucket) else None
-
-    @made.also(ACCOUNT, joins=True)
-    def account(account: Node) -> Finding | None:
-        return _account_is_unlogged(account) if concerns(account) else None
-
-    here, elsewhere = classified("health"), classified("internal")
-    if not of_sensitive:
-        here, elsewhere = elsewhere, here
-    unsure = declared("skywright:aws:Storage", "storage", tags={"data_classification": UNKNOWN})
-    made.examples(
+_PARTS = (
+    Part(
+        S3,
+        _s3_is_unlogged,
+        good=[_s3(), _s3(UNKNOWN, "skywright-data"), _TARGET, _NAMED],
+        bad=[[declared(S3[0], "data")], _s3(of="other"), _s3(None)],
+    ),
+    Part(
+        (GCS,),
+        _gcs_is_unlogged,
         good=[
-            [here, *_s3()],
-            [here, *_s3(UNKNOWN, "skywright-data")],
-            [here, *_TARGET],
-            [here, *_NAMED],
-            [elsewhere, declared(S3[0], "data")],
+            [declared(GCS, "data", logging={"logBucket": UNKNOWN})],
+            [declared(GCS, "logs"), declared(GCS, "data", logging={"logBucket": Ref("logs")})],
         ],
-        bad=[[here, declared(S3[0], "data")], [here, *_s3(of="other")], [here, *_s3(None)]],
-        unknown=[[unsure, declared(S3[0], "data")]],
-    )
-    gcs.examples(
-        good=[
-            [here, declared(GCS, "data", logging={"logBucket": UNKNOWN})],
-            [here, declared(GCS, "logs"), declared(GCS, "data", logging={"logBucket": Ref("logs")})],
-            [elsewhere, declared(GCS, "data")],
-        ],
-        bad=[[here, declared(GCS, "data")], [here, declared(GCS, "data", logging={"logObjectPrefix": "a"})]],
-        unknown=[[here, declared(GCS, "data", logging=UNKNOWN)]],
-    )
-    account.examples(
-        good=[
-            [here, *_diagnosed({"categoryGroup": "allLogs", "enabled": True})],
-            [here, *_diagnosed(*_EACH)],
-            [here, *_FLOWS],
-            [elsewhere, declared(ACCOUNT, "account")],
-        ],
+        bad=[[declared(GCS, "data")], [declared(GCS, "data", logging={"logObjectPrefix": "a"})]],
+        unknown=[[declared(GCS, "data", logging=UNKNOWN)]],
+    ),
+    Part(
+        (ACCOUNT,),
+        _account_is_unlogged,
+        good=[_diagnosed({"categoryGroup": "allLogs", "enabled": True}), _diagnosed(*_EACH), _FLOWS],
         bad=[
-            [here, declared(ACCOUNT, "account")],
-            [here, *_diagnosed(*_EACH[:2])],
-            [here, *_diagnosed({"categoryGroup": "allLogs", "enabled": False})],
+            [declared(ACCOUNT, "account")],
+            _diagnosed(*_EACH[:2]),
+            _diagnosed({"categoryGroup": "allLogs", "enabled": False}),
         ],
-        unknown=[[here, *_diagnosed(UNKNOWN)], [here, *_diagnosed({"categoryGroup": UNKNOWN, "enabled": True})]],
-    )
-    return made
-
-
-storage_access_logged = _made(
-    "storage-access-logged", Severity.MEDIUM, "Who reads and writes what is stored is on record", of_sensitive=False
+        unknown=[_diagnosed(UNKNOWN), _diagnosed({"categoryGroup": UNKNOWN, "enabled": True})],
+    ),
 )
-sensitive_data_logged = _made(
-    "sensitive-data-logged", Severity.HIGH, "Who reads and writes data of people is on record", of_sensitive=True
+_WORDS = {
+    "why": "After a leak the question is who read what; without a record the answer is everything, by anybody.",
+    "remedy": "Send access logs: a BucketLogging, the bucket's logging, a diagnostic setting of the blob service.",
+}
+_UNSURE = declared("skywright:aws:Storage", "storage", tags={"data_classification": UNKNOWN})
+
+storage_access_logged = split(
+    "storage-access-logged",
+    Severity.MEDIUM,
+    _PARTS,
+    title="Who reads and writes what is stored is on record",
+    concerns=lambda node: not is_sensitive(node.graph),
+    here=classified("internal"),
+    elsewhere=classified("health"),
+    unsure=_UNSURE,
+    **_WORDS,
+)
+sensitive_data_logged = split(
+    "sensitive-data-logged",
+    Severity.HIGH,
+    _PARTS,
+    title="Who reads and writes data of people is on record",
+    concerns=lambda node: is_sensitive(node.graph),
+    here=classified("health"),
+    elsewhere=classified("internal"),
+    unsure=_UNSURE,
+    **_WORDS,
 )

@@ -8,8 +8,9 @@ from typing import Any
 from policies.examples import Ref, declared, platform
 from policies.graph import Node
 from policies.resources import UNKNOWN, Props, Resource
-from policies.rule import Finding, Rule, Severity, rule
+from policies.rule import Finding, Severity, rule
 from policies.rules.optional import flag, mapping, records, text
+from policies.rules.split import Part, split
 from policies.rules.stores import (
     ACCOUNT,
     BLOBS,
@@ -62,64 +63,58 @@ _FLOWS = [declared(ACCOUNT, "account"), declared(FLOW_LOG, "flows", storageId=Re
 _WITH_DATA = [*_FLOWS, declared("azure-native:storage:BlobContainer", "data", accountName=Ref("account"))]
 
 
-def _made(name: str, severity: Severity, title: str, *, is_production: bool) -> Rule:
-    """One rule for production, one for the rest: what is lost there weighs more."""
-
-    def concerns(node: Node) -> bool:
-        return node.graph.is_production is is_production
-
-    @rule(
-        name,
-        severity,
-        types=S3,
-        joins=True,
-        title=title,
-        why="A job that overwrites its data set, or a script that deletes too much, is undone only from versions.",
-        remedy="Turn versioning on: a BucketVersioning with status Enabled, versioning.enabled, isVersioningEnabled.",
-    )
-    def made(bucket: Node) -> Finding | None:
-        return _s3_lacks_versions(bucket) if concerns(bucket) else None
-
-    @made.also(GCS, joins=True)
-    def gcs(bucket: Node) -> Finding | None:
-        return _gcs_lacks_versions(bucket) if concerns(bucket) else None
-
-    @made.also(ACCOUNT, joins=True)
-    def account(account: Node) -> Finding | None:
-        return _account_lacks_versions(account) if concerns(account) else None
-
-    here, elsewhere = platform(is_production=is_production), platform(is_production=not is_production)
-    made.examples(
+_PARTS = (
+    Part(
+        S3,
+        _s3_lacks_versions,
         good=[
-            [here, *_s3("Enabled")],
-            [here, *_s3("Enabled", of="skywright-data")],
-            [here, declared(S3[0], "data", versioning={"enabled": True})],
-            [elsewhere, declared(S3[0], "data")],
+            _s3("Enabled"),
+            _s3("Enabled", of="skywright-data"),
+            [declared(S3[0], "data", versioning={"enabled": True})],
         ],
-        bad=[[here, declared(S3[0], "data")], [here, *_s3("Suspended")], [here, *_s3("Enabled", of="other")]],
-        unknown=[[here, *_s3(UNKNOWN)]],
-    )
-    gcs.examples(
-        good=[[here, declared(GCS, "data", versioning={"enabled": True})], [elsewhere, declared(GCS, "data")]],
-        bad=[[here, declared(GCS, "data")], [here, declared(GCS, "data", versioning={"enabled": False})]],
-        unknown=[[here, declared(GCS, "data", versioning=UNKNOWN)]],
-    )
-    account.examples(
-        good=[[here, *_blobs(True)], [here, *_FLOWS], [elsewhere, declared(ACCOUNT, "account")]],
-        bad=[[here, declared(ACCOUNT, "account")], [here, *_blobs(False)], [here, *_WITH_DATA]],
-        unknown=[[here, *_blobs(UNKNOWN)]],
-    )
-    return made
-
-
-storage_versioned = _made(
-    "storage-versioned", Severity.MEDIUM, "Storage keeps what was overwritten or deleted", is_production=False
+        bad=[[declared(S3[0], "data")], _s3("Suspended"), _s3("Enabled", of="other")],
+        unknown=[_s3(UNKNOWN)],
+    ),
+    Part(
+        (GCS,),
+        _gcs_lacks_versions,
+        good=[[declared(GCS, "data", versioning={"enabled": True})]],
+        bad=[[declared(GCS, "data")], [declared(GCS, "data", versioning={"enabled": False})]],
+        unknown=[[declared(GCS, "data", versioning=UNKNOWN)]],
+    ),
+    Part(
+        (ACCOUNT,),
+        _account_lacks_versions,
+        good=[_blobs(True), _FLOWS],
+        bad=[[declared(ACCOUNT, "account")], _blobs(False), _WITH_DATA],
+        unknown=[_blobs(UNKNOWN)],
+    ),
 )
-production_storage_versioned = _made(
+_WORDS = {
+    "why": "A job that overwrites its data set, or a script that deletes too much, is undone only from versions.",
+    "remedy": "Turn versioning on: a BucketVersioning with status Enabled, versioning.enabled, isVersioningEnabled.",
+}
+_PRODUCTION, _OTHERS = platform(is_production=True), platform(is_production=False)
+
+storage_versioned = split(
+    "storage-versioned",
+    Severity.MEDIUM,
+    _PARTS,
+    title="Storage keeps what was overwritten or deleted",
+    concerns=lambda node: not node.graph.is_production,
+    here=_OTHERS,
+    elsewhere=_PRODUCTION,
+    **_WORDS,
+)
+production_storage_versioned = split(
     "production-storage-versioned",
     Severity.HIGH,
-    "Production's storage keeps what was overwritten or deleted",
-    is_production=True,
+    _PARTS,
+    title="Production's storage keeps what was overwritten or deleted",
+    concerns=lambda node: node.graph.is_production,
+    here=_PRODUCTION,
+    elsewhere=_OTHERS,
+    **_WORDS,
 )
 
 
