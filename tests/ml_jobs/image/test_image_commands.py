@@ -110,6 +110,8 @@ def test_a_build_pushes_and_records_nothing(stack, docker, tmp_path):
     assert "--load" in words and "--push" not in words and f"jobs={tmp_path}" in words
     assert record.read(stack, "train") is None
     assert done.output.splitlines()[-1].startswith("-> skywright image push")
+    told = json.loads(typed("build", "--target", "serve", "--json").output)
+    assert (told["target"], told["image"].startswith(f"{REPOSITORY}:serve-")) == ("serve", True)
 
 
 @pytest.mark.parametrize(
