@@ -16,7 +16,8 @@ MOST_STEPS = 640
 """Steps that a table of costs has at most; shorter steps are planned in blocks."""
 LEARNS_AT = (0, 6, 12, 24, 36, 48, 72, 96, 144, 192, 240, 288, 336, 384, 480, 600)
 """Lengths of history at which what it says is weighed anew: often while it is new. Beyond, every 120 steps."""
-EPSILON = 1e-6
+EPSILON = 1e-11
+"""Steps: above the rounding of sums, below what any clock tells apart."""
 WORTH = 1e-3
 """On-demand steps that spot must save over on-demand, and waiting over either: of equals the one that gets on."""
 

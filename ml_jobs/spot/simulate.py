@@ -53,7 +53,7 @@ def replay(policy: Policy, available: Sequence[bool], problem: Problem, *, is_fo
     running, preemptions = Capacity.NONE, 0
     ran: list[Capacity] = []
     while left > 1e-6:
-        if elapsed + 1e-6 >= problem.deadline_s:
+        if elapsed + 1e-9 >= problem.deadline_s:
             return Outcome(cost, None, preemptions, tuple(ran))
         number = len(ran)
         has_spot = number < len(available) and bool(available[number])
