@@ -59,11 +59,15 @@ test-cluster: install-all cluster ## queues and quotas, with workloads that run 
 	@$(BIN)/pytest tests -m cluster
 
 rehearse-all: install-all engine kubernetes ## the whole life of every example stack, faults included, on the real engine
-	@for file in stacks/Pulumi.*.yaml; do
-	  stack=$${file#stacks/Pulumi.}; stack=$${stack%.yaml}
-	  grep -q '^  skywright:cloud: local' "$$file" && continue
-	  echo "== $$stack"; $(BIN)/skywright rehearse "$$stack" --faults
-	done
+	@rehearse() {
+	  local status=0 told
+	  told=$$($(BIN)/skywright rehearse "$$1" --faults 2>&1) || status=1
+	  printf '== %s\n%s\n' "$$1" "$$told"
+	  return $$status
+	}
+	export -f rehearse
+	grep -L '^  skywright:cloud: local' stacks/Pulumi.*.yaml | sed -E 's|.*/Pulumi\.(.*)\.yaml|\1|' |
+	  xargs -P 2 -I STACK $(SHELL) -c 'rehearse STACK'
 
 drill: install-all engine ## 200 kills: nothing may be lost
 	@$(BIN)/pytest tests/drill -m drill -s
