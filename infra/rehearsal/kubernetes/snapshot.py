@@ -79,7 +79,7 @@ def _load(to: DynamicClient, found: list[dict[str, Any]], progress: Progress) ->
             before, since = len(waiting), time.monotonic()
         elif time.monotonic() - since > STALLED_S:
             raise SkywrightError(
-                f"the API server has not taken the definition {waiting[0]} for {STALLED_S:.0f} s, nor {before - 1} more",
+                f"the API server has not taken {waiting[0]} for {STALLED_S:.0f} s, nor {before - 1} others",
                 "Run it again when the machine has less to do.",
             )
         time.sleep(1)  # an answer is megabytes
