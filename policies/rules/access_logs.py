@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from policies.examples import Ref, declared
@@ -116,31 +117,27 @@ _PARTS = (
         unknown=[_diagnosed(UNKNOWN), _diagnosed({"categoryGroup": UNKNOWN, "enabled": True})],
     ),
 )
-_WORDS = {
-    "why": "After a leak the question is who read what; without a record the answer is everything, by anybody.",
-    "remedy": "Send access logs: a BucketLogging, the bucket's logging, a diagnostic setting of the blob service.",
-}
-_UNSURE = declared("skywright:aws:Storage", "storage", tags={"data_classification": UNKNOWN})
+_split = functools.partial(
+    split,
+    parts=_PARTS,
+    why="After a leak the question is who read what; without a record the answer is everything, by anybody.",
+    remedy="Send access logs: a BucketLogging, the bucket's logging, a diagnostic setting of the blob service.",
+    unsure=declared("skywright:aws:Storage", "storage", tags={"data_classification": UNKNOWN}),
+)
 
-storage_access_logged = split(
+storage_access_logged = _split(
     "storage-access-logged",
     Severity.MEDIUM,
-    _PARTS,
     title="Who reads and writes what is stored is on record",
     concerns=lambda node: not is_sensitive(node.graph),
     here=classified("internal"),
     elsewhere=classified("health"),
-    unsure=_UNSURE,
-    **_WORDS,
 )
-sensitive_data_logged = split(
+sensitive_data_logged = _split(
     "sensitive-data-logged",
     Severity.HIGH,
-    _PARTS,
     title="Who reads and writes data of people is on record",
     concerns=lambda node: is_sensitive(node.graph),
     here=classified("health"),
     elsewhere=classified("internal"),
-    unsure=_UNSURE,
-    **_WORDS,
 )

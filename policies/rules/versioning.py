@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,31 +91,29 @@ _PARTS = (
         unknown=[_blobs(UNKNOWN)],
     ),
 )
-_WORDS = {
-    "why": "A job that overwrites its data set, or a script that deletes too much, is undone only from versions.",
-    "remedy": "Turn versioning on: a BucketVersioning with status Enabled, versioning.enabled, isVersioningEnabled.",
-}
+_split = functools.partial(
+    split,
+    parts=_PARTS,
+    why="A job that overwrites its data set, or a script that deletes too much, is undone only from versions.",
+    remedy="Turn versioning on: a BucketVersioning with status Enabled, versioning.enabled, isVersioningEnabled.",
+)
 _PRODUCTION, _OTHERS = platform(is_production=True), platform(is_production=False)
 
-storage_versioned = split(
+storage_versioned = _split(
     "storage-versioned",
     Severity.MEDIUM,
-    _PARTS,
     title="Storage keeps what was overwritten or deleted",
     concerns=lambda node: not node.graph.is_production,
     here=_OTHERS,
     elsewhere=_PRODUCTION,
-    **_WORDS,
 )
-production_storage_versioned = split(
+production_storage_versioned = _split(
     "production-storage-versioned",
     Severity.HIGH,
-    _PARTS,
     title="Production's storage keeps what was overwritten or deleted",
     concerns=lambda node: node.graph.is_production,
     here=_PRODUCTION,
     elsewhere=_OTHERS,
-    **_WORDS,
 )
 
 
