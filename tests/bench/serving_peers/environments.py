@@ -14,16 +14,17 @@ PACKAGES = {
     "mlserver": ("mlserver==1.7.1", "mlserver-sklearn==1.7.1"),
     "litserve": ("litserve==0.2.19",),
     "bentoml": ("bentoml==1.4.40",),
+    "checkov": ("checkov==3.3.30",),
 }
-"""The releases that were the latest on 2026-11-24."""
+"""The releases that were the latest on 2026-11-24, Checkov's on 2026-11-30."""
 
 SHARED = ("httptools", "joblib", "numpy", "scikit-learn", "uvicorn", "uvloop")
 """In our own versions: a model is read by the scikit-learn that wrote it, and the HTTP stack is the same."""
 
 
-def python_of(peer: str) -> Path:
-    """The interpreter of the peer's environment, made at the first call."""
-    wanted = [*PACKAGES[peer], *(f"{name}=={version(name)}" for name in SHARED)]
+def python_of(peer: str, *, shared: tuple[str, ...] = SHARED) -> Path:
+    """The interpreter of the peer's environment, made at the first call, with our own versions of what is `shared`."""
+    wanted = [*PACKAGES[peer], *(f"{name}=={version(name)}" for name in shared)]
     folder = platformdirs.user_cache_path("skywright") / "bench" / peer
     python, made = folder / "bin" / "python", folder / "requirements.txt"
     if made.exists() and made.read_text().split() == wanted:
