@@ -50,7 +50,7 @@ def digest(content: Mapping[str, bytes]) -> str:
 
 
 def has_registry(contract: StackContract) -> bool:
-    """Whether the stack runs a registry of ours. What clouds and clusters have at `tracking_url` speaks MLflow alone."""
+    """Whether the stack runs a registry of ours. What clouds and clusters have at `tracking_url` speaks only MLflow."""
     return contract.cloud == "local" and contract.registry.tracking_url.startswith(("http://", "https://"))
 
 
