@@ -7,18 +7,16 @@ environment of their own for each job.
 from __future__ import annotations
 
 import functools
-import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from catalog.errors import mistake
 from ml_jobs.contract import JobSpec, Pool
 from ml_jobs.launch import azureml_request
 from ml_jobs.launch.base import Feature, Origin
-from ml_jobs.launch.managed import AGAIN, ON_KUEUE, ManagedLauncher, Request, Seen, exit_code, newest
+from ml_jobs.launch.managed import AGAIN, ON_KUEUE, ManagedLauncher, Request, Seen, exit_code, newest, stand_in
 from ml_jobs.launch.refusals import explained
 
 ENDPOINT_VARIABLE = "SKYWRIGHT_AZURE_ENDPOINT"
@@ -59,17 +57,15 @@ class AzureMLLauncher(ManagedLauncher):
     @functools.cached_property
     def _connection(self) -> dict[str, Any]:
         """How every client connects: as whoever is logged in, or to the stand-in."""
-        stand_in = os.environ.get(ENDPOINT_VARIABLE)
-        if not stand_in:
+        url = stand_in(ENDPOINT_VARIABLE)
+        if url is None:
             from azure.identity import DefaultAzureCredential
 
             return {"credential": DefaultAzureCredential()}
-        if not stand_in.startswith("http://127.0.0.1:"):
-            raise mistake(ENDPOINT_VARIABLE, stand_in, "http://127.0.0.1:PORT, within a rehearsal", "Unset it.")
         from azure.core.pipeline.policies import SansIOHTTPPolicy
 
         # Tokens never go over plain HTTP.
-        return {"credential": _Nobody(), "base_url": stand_in, "authentication_policy": SansIOHTTPPolicy()}
+        return {"credential": _Nobody(), "base_url": url, "authentication_policy": SansIOHTTPPolicy()}
 
     @functools.cached_property
     def _api(self) -> Any:

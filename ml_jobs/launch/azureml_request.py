@@ -17,7 +17,7 @@ from catalog.errors import UserError, mistake
 from catalog.names import NameRule, name_for
 from ml_jobs.contract import JobSpec, Pool, StackContract
 from ml_jobs.launch.base import Origin
-from ml_jobs.launch.managed import COMMAND, attempt_name, image_of, tags_of, variables
+from ml_jobs.launch.managed import COMMAND, attempt_name, image_of, named, tags_of, variables
 
 ENVIRONMENT = "skywright-train"
 NAME_LENGTH = 255
@@ -72,7 +72,7 @@ def render(job: JobSpec, stack: StackContract, origin: Origin, pool: Pool, attem
         "command": " ".join((*COMMAND, "train")),
         "computeId": f"{workspace.id}/computes/{name_for(COMPUTE, pool.name)}",
         "environmentId": f"{workspace.id}/environments/{ENVIRONMENT}/versions/{version}",
-        "environmentVariables": _environment(variables(job, stack, origin, pool, attempt, "azureml")),
+        "environmentVariables": named(variables(job, stack, origin, pool, attempt, "azureml")),
         # One process on each node: our entry starts the node's ranks, here as on every platform.
         "distribution": {"distributionType": "PyTorch", "processCountPerInstance": 1},
         "resources": {"instanceCount": job.resources.nodes},
@@ -89,13 +89,6 @@ def render(job: JobSpec, stack: StackContract, origin: Origin, pool: Pool, attem
         },
         "job": {"id": name_of(stack, origin.run, attempt), "body": {"properties": command}},
     }
-
-
-def _environment(given: dict[str, str]) -> dict[str, str]:
-    for name in given:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise mistake("env", name, "names of letters, digits and _, not beginning with a digit")
-    return dict(sorted(given.items()))
 
 
 def _tags(given: dict[str, str]) -> dict[str, str]:

@@ -1,11 +1,12 @@
 """Jobs on a cluster: a JobSet that Kueue admits as a whole, on the stack's own cluster or on one that a cloud runs.
 
 What a run is made of lies in a ConfigMap that carries the JobSet's name: the pods mount it, and it goes with the JobSet
-when that has been finished for a week. It outlives a run that was stopped, and says who stopped it and why.
+when that has been finished for a week. It outlives a run that was stopped by as long, and says who stopped it and why.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import re
@@ -17,6 +18,7 @@ from typing import Any, ClassVar
 
 from catalog.errors import UserError, did_you_mean, mistake
 from ml_jobs.contract import JobSpec, StackContract
+from ml_jobs.launch import kubernetes_kept as kept
 from ml_jobs.launch import kubernetes_request as request_of
 from ml_jobs.launch import kubernetes_state as state_of
 from ml_jobs.launch.base import FINAL, Feature, Launcher, LaunchError, Origin, Outputs, Run
@@ -72,7 +74,7 @@ class KubernetesLauncher(Launcher):
             self._send(run, configmap, jobset)
             return run
         origin = Origin(run, about["by"], about["submitted_at"], about["lineage"])
-        self._open(JobSpec.read(data, where="job.json"), origin)
+        self.records.need(JobSpec.read(data, where="job.json"), origin)
         try:
             is_new = self._send(run, configmap, jobset)
         except LaunchError as refused:
@@ -88,7 +90,7 @@ class KubernetesLauncher(Launcher):
         except UserError:
             if self.records is None:
                 raise
-            return self.records.run(run, _last_state(self.records.events(run)), "its JobSet has gone from the cluster")
+            return self.records.run(run, *_last_state(self.records.events(run)))
         found = state_of.run(seen)
         if self.records is None:
             return found
@@ -162,6 +164,7 @@ class KubernetesLauncher(Launcher):
         if self.records is not None:
             self.records.note(run, "stopped", by=by, reason=reason)
         self._cluster.delete(JOBSETS, metadata["namespace"], metadata["name"])
+        self._sweep(metadata["namespace"])
         return self.status(run)
 
     def outputs(self, run: str) -> Outputs:
@@ -225,11 +228,13 @@ class KubernetesLauncher(Launcher):
         standing = made or self._cluster.get(JOBSETS, namespace, name)
         if standing is None or standing["metadata"].get("deletionTimestamp"):
             raise LaunchError("request", f"run {run} is being removed from the cluster", "Submit it when it has gone.")
-        owner = {
-            "apiVersion": JOBSETS.api_version, "kind": "JobSet", "name": name, "uid": standing["metadata"]["uid"],
-        }  # fmt: skip
-        self._cluster.patch(CONFIG_MAPS, namespace, name, {"metadata": {"ownerReferences": [owner]}})
+        self._cluster.patch(CONFIG_MAPS, namespace, name, kept.owned_by(name, standing["metadata"]["uid"]))
+        self._sweep(namespace)
         return made is not None
+
+    def _sweep(self, namespace: str) -> None:
+        with contextlib.suppress(LaunchError):  # what was asked is done; the next one sweeps again
+            kept.sweep(self._cluster, namespace, f"{STACK}={self.stack.stack}")
 
     def _need_same(self, namespace: str, name: str, run: str) -> None:
         """What is there already must be this run, and not stopped."""
@@ -242,31 +247,25 @@ class KubernetesLauncher(Launcher):
         if state_of.STOPPED_BY in (metadata.get("annotations") or {}):
             raise LaunchError("request", f"run {run} was stopped", "Submit a new one, or its next attempt.")
 
-    def _open(self, job: JobSpec, origin: Origin) -> None:
-        """Records are written once: who submits may add to the store, not replace what is there."""
-        assert self.records is not None
-        try:
-            self.records.read(origin.run)
-        except UserError:
-            self.records.open(job, origin)
-
     def _note_attempt(self, run: str, jobset: Mapping[str, Any]) -> None:
         assert self.records is not None
         metadata = jobset["metadata"]
         number, pool = _attempt(jobset), metadata["annotations"]["skywright.dev/pool"]
         capacity = metadata["labels"]["skywright.dev/capacity"].replace("-", "_")
         ref = f"{metadata['namespace']}/{metadata['name']}"
-        self.records.attempt(run, Attempt(number, ref, capacity, pool, round(time.time(), 3)))
-        self.records.note(run, "submitted", attempt=number, ref=ref, pool=pool, capacity=capacity)
+        self.records.submitted(run, Attempt(number, ref, capacity, pool, round(time.time(), 3)))
 
 
 def _attempt(body: Mapping[str, Any]) -> int:
     return int((body["metadata"].get("labels") or {}).get(ATTEMPT, 0))
 
 
-def _last_state(events: list[dict[str, Any]]) -> str:
-    """How a run ended whose objects have gone: by its time line."""
-    return next((event["type"] for event in reversed(events) if event["type"] in FINAL), "stopped")
+def _last_state(events: list[dict[str, Any]]) -> tuple[str, str]:
+    """How a run ended whose objects have gone, and what is told of it: by its time line."""
+    last = next((event for event in reversed(events) if event["type"] in FINAL), {"type": "stopped"})
+    if last["type"] == "stopped" and "by" in last:
+        return "stopped", f"stopped by {last['by']}: {last.get('reason', '')}"
+    return last["type"], "its JobSet has gone from the cluster"
 
 
 def _owned_by(jobset: Mapping[str, Any] | None) -> Any:

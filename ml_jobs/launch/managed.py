@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import time
 from abc import abstractmethod
@@ -32,6 +33,7 @@ ON_KUEUE = "or run on a stack with Kueue (training.runtime: kubernetes)"
 AGAIN = "`skywright train --follow` submits it again"
 COMMAND = ("python", "-m", "ml_jobs.entry")
 """Our image's entry point, named so that an image of the user's needs no ENTRYPOINT of its own."""
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXIT = re.compile(r"(?i)(?:exit(?:ed)?(?: with)?(?: a)?(?: non-zero)?(?: exit)?(?: status| code)+(?: of)?)[:\s]+(\d+)")
 
 
@@ -102,7 +104,7 @@ class ManagedLauncher(Launcher):
             raise UserError("this request was not rendered by this launcher", "Submit what its `render` gave.")
         run, number = request.origin.run, request.attempt
         with told(self.cloud):
-            self._open(request)
+            self.records.need(request.job, request.origin)
         try:
             with told(self.cloud):
                 ref = self._send(request)
@@ -113,16 +115,8 @@ class ManagedLauncher(Launcher):
         with told(self.cloud):
             if all(number != known.number for known in self.records.attempts(run)):
                 capacity = "spot" if request.pool.is_spot else "on_demand"
-                self.records.attempt(run, Attempt(number, ref, capacity, request.pool.name, round(time.time(), 3)))
-                self.records.note(run, "submitted", attempt=number, ref=ref, pool=request.pool.name, capacity=capacity)
+                self.records.submitted(run, Attempt(number, ref, capacity, request.pool.name, round(time.time(), 3)))
         return run
-
-    def _open(self, request: Request) -> None:
-        """Records are written once: who submits may add to the store, not replace what is there."""
-        try:
-            self.records.read(request.origin.run)
-        except UserError:
-            self.records.open(request.job, request.origin)
 
     def status(self, run: str) -> Run:
         with told(self.cloud):
@@ -209,6 +203,24 @@ class ManagedLauncher(Launcher):
             attempts=max(len(refs), 1), goodput=summary.get("goodput"), cost_usd=summary.get("usd"),
             params=job.params, lineage=origin.lineage,
         )  # fmt: skip
+
+
+def stand_in(variable: str) -> str | None:
+    """Where a stand-in for the platform listens, when the variable names one. Raises UserError for another host."""
+    given = os.environ.get(variable)
+    if given and not given.startswith("http://127.0.0.1:"):
+        raise mistake(variable, given, "http://127.0.0.1:PORT, within a rehearsal", "Unset it.")
+    return given or None
+
+
+def named(given: Mapping[str, str], *, longest: int | None = None) -> dict[str, str]:
+    """Variables in the order of their names. Raises UserError for a name that a shell would not take."""
+    for name in given:
+        if not VARIABLE.fullmatch(name):
+            raise mistake("env", name, "names of letters, digits and _, not beginning with a digit")
+        if longest is not None and len(name) > longest:
+            raise mistake("env", name, f"names of up to {longest} characters")
+    return dict(sorted(given.items()))
 
 
 def image_of(job: JobSpec) -> str:

@@ -54,6 +54,19 @@ class Records:
         folder.write("job.json", _json({**job.model_dump(mode="json", by_alias=True), "job": about}))
         return url
 
+    def need(self, job: JobSpec, origin: Origin) -> None:
+        """`open`, unless that was done: who submits may add to the store, not replace what is there."""
+        try:
+            self.read(origin.run)
+        except UserError:
+            self.open(job, origin)
+
+    def submitted(self, run: str, attempt: Attempt) -> None:
+        """Note that the platform has taken an attempt."""
+        self.attempt(run, attempt)
+        told = asdict(attempt)
+        self.note(run, "submitted", attempt=attempt.number, **{key: told[key] for key in ("ref", "pool", "capacity")})
+
     def attempt(self, run: str, attempt: Attempt) -> None:
         Folder(f"{self.url}/{run}/attempts").write(f"{attempt.number:03d}.json", _json(asdict(attempt)))
 

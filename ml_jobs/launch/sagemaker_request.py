@@ -16,7 +16,7 @@ from typing import Any
 from catalog.errors import UserError, mistake
 from ml_jobs.contract import JobSpec, Pool, StackContract
 from ml_jobs.launch.base import Origin
-from ml_jobs.launch.managed import COMMAND, attempt_name, image_of, tags_of, variables
+from ml_jobs.launch.managed import COMMAND, attempt_name, image_of, named, tags_of, variables
 
 NAME_LENGTH = 63
 MAX_RUNTIME_S = 28 * 86_400
@@ -106,15 +106,14 @@ def _limits(job: JobSpec, pool: Pool) -> dict[str, int]:
 def _environment(given: Mapping[str, str]) -> dict[str, str]:
     if len(given) > MAX_VARIABLES:
         raise mistake("env", f"{len(given)} variables", f"up to {MAX_VARIABLES} on SageMaker, ours among them")
-    for name, value in given.items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,511}", name):
-            raise mistake("env", name, "names of letters, digits and _, not beginning with a digit")
+    found = named(given, longest=MAX_VALUE)
+    for name, value in found.items():
         if len(value) > MAX_VALUE:
             raise UserError(
                 f"env.{name} has {len(value)} characters; SageMaker takes {MAX_VALUE}",
                 "Move it to the job's params: these travel as a file.",
             )
-    return dict(sorted(given.items()))
+    return found
 
 
 def _tags(given: Mapping[str, str]) -> list[dict[str, str]]:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from catalog.errors import mistake
 from catalog.labels import gcp_labels
 from ml_jobs.contract import JobSpec, Pool
 from ml_jobs.launch import vertex_request
 from ml_jobs.launch.base import Feature, Origin
-from ml_jobs.launch.managed import AGAIN, ON_KUEUE, ManagedLauncher, Request, Seen, exit_code, newest
+from ml_jobs.launch.managed import AGAIN, ON_KUEUE, ManagedLauncher, Request, Seen, exit_code, newest, stand_in
 from ml_jobs.launch.refusals import explained
 
 ENDPOINT_VARIABLE = "SKYWRIGHT_VERTEX_ENDPOINT"
@@ -58,10 +56,7 @@ class VertexLauncher(ManagedLauncher):
 
     @functools.cached_property
     def _stand_in(self) -> str | None:
-        given = os.environ.get(ENDPOINT_VARIABLE)
-        if given and not given.startswith("http://127.0.0.1:"):
-            raise mistake(ENDPOINT_VARIABLE, given, "http://127.0.0.1:PORT, within a rehearsal", "Unset it.")
-        return given
+        return stand_in(ENDPOINT_VARIABLE)
 
     @functools.cached_property
     def _credentials(self) -> Any:

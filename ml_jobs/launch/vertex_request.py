@@ -18,7 +18,7 @@ from catalog.errors import UserError, mistake
 from catalog.labels import gcp_labels
 from ml_jobs.contract import JobSpec, Pool, StackContract
 from ml_jobs.launch.base import Origin
-from ml_jobs.launch.managed import COMMAND, attempt_name, image_of, tags_of, variables
+from ml_jobs.launch.managed import COMMAND, attempt_name, image_of, named, tags_of, variables
 
 NAME_LENGTH = 128
 DEFAULT_TIMEOUT_S = 7 * 86_400
@@ -118,7 +118,4 @@ def _environment(given: Mapping[str, str]) -> list[dict[str, str]]:
     """Vertex would put variables in for `$(NAME)`; a doubled dollar keeps it as it is."""
     if len(given) > MAX_VARIABLES:
         raise mistake("env", f"{len(given)} variables", f"up to {MAX_VARIABLES} on Vertex AI, ours among them")
-    for name in given:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise mistake("env", name, "names of letters, digits and _, not beginning with a digit")
-    return [{"name": name, "value": value.replace("$(", "$$(")} for name, value in sorted(given.items())]
+    return [{"name": name, "value": value.replace("$(", "$$(")} for name, value in named(given).items()]

@@ -241,3 +241,17 @@ def test_what_a_run_is_made_of_goes_with_its_jobset(bench: Bench) -> None:
     bench.wait(run, "succeeded")
     bench.cluster.delete(JOBSETS, RECOMMENDATIONS, run)
     until(lambda: bench.cluster.get(CONFIG_MAPS, RECOMMENDATIONS, run) is None, "its ConfigMap has gone")
+
+
+def test_a_week_after_a_stop_what_a_run_was_made_of_goes_too(bench: Bench) -> None:
+    from ml_jobs.launch.kubernetes_api import CONFIG_MAPS
+    from ml_jobs.launch.kubernetes_state import STOPPED_AT
+
+    run = bench.running(asking())
+    bench.sender.stop(run, by="grace", reason="wrong data")
+    bench.wait(run, "stopped")
+    long_ago = {"metadata": {"annotations": {STOPPED_AT: "2020-01-01T00:00:00+00:00"}}}
+    bench.cluster.patch(CONFIG_MAPS, RECOMMENDATIONS, run, long_ago)
+    bench.send(asking())
+    until(lambda: bench.cluster.get(CONFIG_MAPS, RECOMMENDATIONS, run) is None, "its ConfigMap has gone")
+    assert bench.sender.status(run).message == "stopped by grace: wrong data"
