@@ -52,7 +52,9 @@ DOORS: list[tuple[str, str, Any, set[Role]]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "body", "allowed"), DOORS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("method", "path", "body", "allowed"), DOORS, ids=[f"{door[0]} {door[1][:60]}" for door in DOORS]
+)
 def test_a_door_opens_for_its_roles_alone(
     server: Server, method: str, path: str, body: Any, allowed: set[Role]
 ) -> None:
