@@ -48,6 +48,7 @@ def rollback(stack: str, reason: str, on_line: OnLine | None = None) -> dict[str
     """Declare the releases that stood before the last change."""
     path = stack_file(stack)
     contract = stack_contract(stack)
+    need_registry(contract)
     _may_release(contract)
     before = dict(from_file(path).endpoint.releases)
     after = declared.last_but_one(audit.audit(contract.storage.artifacts).entries(), before)
@@ -57,6 +58,7 @@ def rollback(stack: str, reason: str, on_line: OnLine | None = None) -> dict[str
 def route_back(stack: str, reason: str) -> dict[str, Any]:
     """A hold that routes everything to the release that served before, at once, without an `up`."""
     contract = stack_contract(stack)
+    need_registry(contract)
     present = dict(from_file(stack_file(stack)).endpoint.releases)
     earlier = declared.last_but_one(audit.audit(contract.storage.artifacts).entries(), present)
     running = [name for name in earlier if name in present]

@@ -139,7 +139,13 @@ class ChainedLog:
 
 
 def audit(artifacts_url: str) -> ChainedLog:
-    """The audit log in a stack's artifact store."""
+    """The audit log in a local stack's artifact store. Raises UserError for a cloud's, which keeps its own."""
+    if "://" in artifacts_url and not artifacts_url.startswith("file://"):
+        raise UserError(
+            f"the hash-chained log is a local stack's; what happens to a stack with its artifacts at {artifacts_url} "
+            "stands in its platform's own audit log",
+            "Read CloudTrail, Cloud Audit Logs, the Azure activity log, or the API server's audit log.",
+        )
     return ChainedLog(Path(artifacts_url.removeprefix("file://")) / LOG)
 
 

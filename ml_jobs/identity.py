@@ -73,11 +73,20 @@ def verify(token: str, public_key: bytes, *, stack: str) -> Caller:
 
 
 def read_token(reference: str | None, *, override: bool = True) -> str:
-    """The token that a reference (a file URL or path) points to; SKYWRIGHT_TOKEN_FILE goes before it for commands."""
+    """The token in the file of a stack's reference; SKYWRIGHT_TOKEN_FILE goes before it for commands.
+
+    Commands are given an identity of a cloud where the stack is on one: UserError says so. Services (not `override`)
+    are given plain paths.
+    """
     chosen = (os.environ.get(TOKEN_VARIABLE) if override else None) or reference
     if not chosen:
         raise UserError("this stack gives no token for that role", f"Set {TOKEN_VARIABLE} to a token's file.")
     path = Path(chosen.removeprefix("file://"))
+    if override and chosen == reference and not chosen.startswith("file://"):
+        raise UserError(
+            f"{chosen} is an identity of the stack's cloud, with no token: what this asks runs on local stacks",
+            "Ask the cloud, signed in as that identity; `skywright status` tells what the stack declares there.",
+        )
     try:
         return path.read_text().strip()
     except OSError as error:

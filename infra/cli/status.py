@@ -16,15 +16,20 @@ from ml_jobs.identity import read_token
 
 
 def status(stack: StackOption = "local", as_json: JsonOption = False) -> None:
-    """Services, releases, jobs, spend and holds of a stack. Exits 1 when something does not answer."""
+    """Services, releases, jobs, spend and holds of a stack. Exits 1 when something does not answer.
+
+    On a cloud nothing is asked: it tells what the last `up` left there.
+    """
     contract = stack_contract(stack)
-    rows = list(_rows(contract))
+    rows = list(_rows(contract) if contract.cloud == "local" else _declared(contract))
     columns = (("what", "what"), ("state", "state"), ("detail", "detail"), ("url", "url"))
     render.table(f"Stack {stack} ({contract.cloud}, {contract.environment})", columns, rows, as_json=as_json)
     if any(row["state"] == "away" for row in rows):
         if not as_json:
             render.next_step(f"skywright up -s {stack} mends it")
         raise typer.Exit(1)
+    if contract.cloud != "local" and not as_json:
+        render.next_step(f"skywright runs list -s {stack} asks for its jobs; alarms and spend are the cloud's to show")
 
 
 def _rows(contract: StackContract) -> Iterator[dict[str, Any]]:
@@ -36,6 +41,27 @@ def _rows(contract: StackContract) -> Iterator[dict[str, Any]]:
         yield _row(f"endpoint {name}", endpoint.url, "/routes", token, _routes)
     yield _row("monitor", contract.telemetry.metrics_url, "/api/alarms", token, _alarms)
     yield _row("budget", contract.budget.state_url, "/budget", token, _budget)
+
+
+def _declared(contract: StackContract) -> Iterator[dict[str, Any]]:
+    def row(what: str, detail: str, url: str | None) -> dict[str, Any]:
+        return {"what": what, "state": "declared", "detail": detail, "url": url}
+
+    registry, telemetry = contract.registry, contract.telemetry
+    yield row("registry", "versions as records in the artifact store", contract.storage.artifacts)
+    if registry.tracking_url:
+        yield row("tracking", "MLflow", registry.tracking_url)
+    for pool in contract.pools:
+        kind = f"{pool.count} x {pool.accelerator}" if pool.accelerator else f"{pool.count} CPU ranks"
+        capacity = "spot" if pool.is_spot else "on-demand"
+        yield row(f"pool {pool.name}", f"up to {pool.max_count} {pool.instance_type} ({kind}), {capacity}", None)
+    for queue in contract.queues:
+        yield row(f"queue {queue.name}", "", queue.ref)
+    for name, endpoint in contract.endpoints.items():
+        parts = [f"{key} {of.weight_percent:g} % (version {of.version})" for key, of in endpoint.releases.items()]
+        yield row(f"endpoint {name}", ", ".join(parts) or "nothing released", endpoint.url)
+    yield row("metrics", "", telemetry.metrics_url)
+    yield row("budget", "", contract.budget.state_url)
 
 
 def _row(what: str, url: str | None, path: str, token: str, detail: Any) -> dict[str, Any]:

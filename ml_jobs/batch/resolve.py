@@ -19,21 +19,17 @@ def released(stack: StackContract, model: str, version: int | None = None) -> Re
 
 
 def resolve(stack: StackContract, model: str, version: int | None = None) -> Release:
-    """The version asked for; without one, what the stack's endpoints serve, else the newest that is registered.
+    """The version asked for; without one, what the stack's endpoints serve, else the newest that a job has made.
 
     Raises UserError with what there is.
     """
-    if (found := released(stack, model, version)) is not None:
-        return found
+    if (served := released(stack, model, version)) is not None:
+        return served
     if not has_registry(stack):
-        known = sorted(
-            {f"{known.model} {known.version}" for e in stack.endpoints.values() for known in e.releases.values()}
-        )
-        raise UserError(
-            f"stack {stack.stack} has no release of {model}{'' if version is None else f' {version}'}; "
-            f"it has: {', '.join(known) or 'none'}",
-            did_you_mean(model, known) or f"Release one: skywright release {model} VERSION -s {stack.stack}",
-        )
+        from ml_jobs.registry.recorded import Recorded
+
+        found = Recorded(stack).record(model, version)
+        return Release(**{key: found[key] for key in ("model", "version", "artifact_url", "artifact_sha256")})
     from ml_jobs.identity import read_token
     from ml_jobs.registry.client import Registry
 

@@ -16,7 +16,7 @@ from ml_jobs.runtime.registration import has_registry
 from ml_jobs.runtime.storage import Folder
 
 READERS = 16
-NOT_OFFERED = "approve, reject, release and export, which need a registry of ours, are not offered there"
+NOT_OFFERED = "approve, reject, release, rollback and export, which need a registry of ours, are not offered there"
 _LONG = {"lineage", "signature", "params"}
 
 
@@ -56,17 +56,17 @@ class Recorded:
             versions.setdefault(record.model, []).append(told)
         return [{"name": name, "versions": found} for name, found in versions.items()]
 
-    def record(self, model: str, version: int) -> dict[str, Any]:
-        """All that is known of a version. Raises Unknown with what there is."""
+    def record(self, model: str, version: int | None = None) -> dict[str, Any]:
+        """All that is known of a version, without one of the newest. Raises Unknown with what there is."""
         numbers = self._numbers(model)
         if not numbers:
             known = [entry["name"] for entry in self.models()]
             raise Unknown(
                 f"model {model!r} is unknown; known: {', '.join(known) or 'none yet'}", did_you_mean(model, known)
             )
-        if version not in numbers:
+        if version is not None and version not in numbers:
             raise Unknown(f"{model} has no version {version}; known versions: {', '.join(map(str, numbers))}")
-        return self._read(model, version).model_dump(mode="json")
+        return self._read(model, numbers[-1] if version is None else version).model_dump(mode="json")
 
     def _folder(self, model: str) -> Folder:
         return Folder(f"{self.url}/{model}/versions")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.errors import SkywrightError
+from catalog.errors import SkywrightError, UserError
 from ml_jobs import audit
 from ml_jobs.audit import GENESIS, Break, ChainedLog, chain_hash
 
@@ -200,3 +200,9 @@ def test_a_record_says_who_did_what_to_what(tmp_path: Path) -> None:
         "after": 2,
         "outcome": "done",
     }
+
+
+@pytest.mark.parametrize("store", ["s3://b/artifacts", "gs://b", "abfss://artifacts@a.dfs.core.windows.net"])
+def test_a_cloud_has_no_chain_of_ours_that_could_be_whole(store: str) -> None:
+    with pytest.raises(UserError, match="platform's own audit log"):
+        audit.audit(store)

@@ -76,4 +76,8 @@ def test_no_token_and_an_unreadable_one_are_one_line(tmp_path: Path, monkeypatch
     with pytest.raises(UserError, match="gives no token"):
         read_token(None)
     with pytest.raises(Refused, match="can't be read"):
-        read_token(str(tmp_path / "gone"))
+        read_token((tmp_path / "gone").as_uri())
+    for identity in ("arn:aws:iam::1:role/viewer", "/subscriptions/0/providers/x", "viewer@p.iam.gserviceaccount.com"):
+        with pytest.raises(UserError, match="an identity of the stack's cloud") as said:
+            read_token(identity)
+        assert "skywright status" in str(said.value)

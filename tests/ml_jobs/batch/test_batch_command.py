@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import typer
@@ -93,13 +94,37 @@ def test_the_largest_weight_is_scored_with_unless_a_version_is_asked_for(contrac
     assert released(contract, "signs", 3) is None
 
 
+def recorded(contract, model, version):
+    """As the job that made it leaves it in the artifact store."""
+    folder = Path(contract.storage.artifacts.removeprefix("file://")) / "models" / model / "versions"
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {
+        "artifact_url": f"s3://b/{model}/{version}",
+        "artifact_sha256": SHA,
+        "job": "j",
+        "by": "ada",
+        "created_at": 1,
+    }
+    (folder / f"{version:06d}.json").write_text(json.dumps({"model": model, "version": version, **told}))
+
+
+def test_without_a_registry_of_ours_what_jobs_recorded_is_scored_with(contract):
+    for version in (1, 2, 10):
+        recorded(contract, "digits", version)
+    assert resolve(contract, "digits").version == 10
+    found = resolve(contract, "digits", 2)
+    assert (found.version, found.artifact_url, found.artifact_sha256) == (2, "s3://b/digits/2", SHA)
+
+
 @pytest.mark.parametrize(
     ("model", "version", "told"),
     [
-        ("signs", 3, "no release of signs 3; it has: signs 1, signs 2"),
-        ("sign", None, "no release of sign; it has: signs 1, signs 2. Did you mean signs"),
+        ("signs", 3, "signs has no version 3; known versions: 1, 2"),
+        ("sign", None, "model 'sign' is unknown; known: signs. Did you mean signs"),
     ],
 )
 def test_a_version_that_is_not_there_is_told_with_those_that_are(contract, model, version, told):
+    recorded(contract, "signs", 1)
+    recorded(contract, "signs", 2)
     with pytest.raises(UserError, match=told):
         resolve(contract, model, version)

@@ -72,7 +72,9 @@ def test_what_jobs_recorded_is_listed_and_shown(stack: StackContract, typed: Cal
     assert not {"lineage", "state"} & set(rows[0])
     shown = typed("list")
     assert shown.exit_code == 0, shown.exception
-    assert SHA[:12] in shown.stdout and "approve, reject, release and export" in " ".join(shown.stdout.split())
+    assert SHA[:12] in shown.stdout and "approve, reject, release, rollback and export" in " ".join(
+        shown.stdout.split()
+    )
     assert [row["version"] for row in json.loads(typed("show", "signs", "--json").stdout)] == [1]
     whole = json.loads(typed("show", "digits", "3", "--json").stdout)
     assert (whole["artifact_sha256"], whole["lineage"]) == (SHA, {"git": {"commit": "c0ffee"}})
@@ -86,7 +88,7 @@ def test_what_jobs_recorded_is_listed_and_shown(stack: StackContract, typed: Cal
         (("show", "digits", "7"), "digits has no version 7; known versions: 1"),
         (
             ("approve", "digits", "1", "--reason", "x"),
-            "release and export, .* are not offered there. Declare a release",
+            "release, rollback and export, .* are not offered there. Declare a release",
         ),
         (("reject", "digits", "1", "--reason", "x"), "are not offered there"),
     ],
