@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import UserError, did_you_mean
-from catalog.import_ids import UNKNOWN, Answer, facts_of, told
+from catalog.import_ids import Answer, facts_of, told
+from infra.engine import frame
 from infra.engine.events import Step
 from infra.engine.run import Engine, Lines
 
@@ -42,7 +43,7 @@ class Plan:
         return [
             entry
             for entry in self.content["resources"]
-            if not entry.get("component") and not entry["type"].startswith("pulumi:providers:")
+            if not entry.get("component") and not entry["type"].startswith(frame.PROVIDER)
         ]
 
     @property
@@ -53,6 +54,12 @@ class Plan:
     def with_id(self, id: str) -> list[str]:
         """Names of the entries with this id, or with this word in its place."""
         return [_name(entry) for entry in self.entries if entry.get("id", PLACEHOLDER) == id]
+
+    def with_ids(self, ids: Mapping[str, str]) -> Plan:
+        """The same with these ids, by name."""
+        entries = [{**entry, "id": ids[_name(entry)]} if _name(entry) in ids and not entry.get("component") else entry
+                   for entry in self.content["resources"]]  # fmt: skip
+        return Plan({**self.content, "resources": entries})
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(self.content, indent=2) + "\n")
@@ -123,32 +130,38 @@ def carry_out(engine: Engine, path: Path, on_line: Lines | None = None) -> Impor
 
 
 def _look(engine: Engine) -> tuple[dict[str, Any], tuple[Step, ...]]:
-    """The engine's import file, providers left out, and what a preview would do."""
+    """The engine's import file, and what a preview would do."""
     with tempfile.TemporaryDirectory(prefix="skywright-") as folder:
         file = Path(folder) / "import.json"
-        outcome = engine.preview(args=["--import-file", str(file)])
+        outcome = engine.preview(args=["--import-file", str(file)], is_reviewed=False)  # nothing is changed by it
         content = json.loads(file.read_text()) if file.exists() else {}
-    entries = content.get("resources") or []  # null where nothing is left to import
-    kept = [entry for entry in entries if not entry["type"].startswith("pulumi:providers:")]
-    return {**content, "resources": kept}, outcome.steps
+    return {**content, "resources": content.get("resources") or []}, outcome.steps  # null where nothing is left
 
 
 def _framed(engine: Engine, on_line: Lines | None) -> tuple[dict[str, Any], tuple[Step, ...]]:
-    """The same, after components and those providers that can be there are."""
+    """The same, after components and those providers that can be there are: the file names them by their URNs."""
     content, steps = _look(engine)
-    if frame := [step.urn for step in steps if step.op == "create" and _is_frame(step)]:
-        engine.frame(list(dict.fromkeys(frame)), on_line)
-        return _look(engine)
-    return content, steps
+    made = [step for step in steps if frame.is_frame(step)]
+    if told := [step for step in made if not frame.is_secret(step)]:
+        engine.frame(told)
+    if secret := [step.urn for step in made if frame.is_secret(step)]:
+        engine.up_alone(secret, on_line)
+    urns = {(step.type, step.name): step.urn for step in made}
+    named = {entry["name"]: urns.get((entry["type"], _name(entry))) for entry in content["resources"]}
+    table = {**(content.get("nameTable") or {}), **{name: urn for name, urn in named.items() if urn}}
+    kept = [entry for entry in content["resources"] if entry["name"] not in table]
+    return {**content, "nameTable": table, "resources": kept}, steps
 
 
 def _planned(engine: Engine, content: dict[str, Any], steps: tuple[Step, ...], ids: Mapping[str, str]) -> Plan:
     inputs = {(step.type, step.name): step.inputs for step in steps}
     facts = facts_of((kind, given) for (kind, _), given in inputs.items())
-    waiting = {step.name for step in steps if step.type.startswith("pulumi:providers:") and not _is_frame(step)}
+    waiting = {step.name for step in steps if frame.waits(step)}
     entries = []
     for entry in content["resources"]:
         name = _name(entry)
+        if entry["type"].startswith(frame.PROVIDER):
+            continue
         if not entry.get("component"):
             if (provider := entry.get("provider")) in waiting:
                 answer = Answer(is_later=True, note=f"read by provider {provider}, once that can be there")
@@ -183,8 +196,3 @@ def _listed(names: list[str]) -> str:
 
 def _name(entry: Mapping[str, Any]) -> str:
     return str(entry.get("logicalName") or entry["name"])
-
-
-def _is_frame(step: Step) -> bool:
-    is_known = UNKNOWN not in json.dumps(step.inputs, default=str)
-    return step.type.startswith("skywright:") or (step.type.startswith("pulumi:providers:") and is_known)

@@ -17,7 +17,9 @@ from infra.stack import project_dir, stack_file
 
 def rehearse(
     stack: Annotated[str, typer.Argument(help="the stack to rehearse; its file is read, nothing of it is touched")],
-    faults: Annotated[bool, typer.Option("--faults", help="also quota, throttling, slowness, removal by hand")] = False,
+    faults: Annotated[
+        bool, typer.Option("--faults", help="also quota, throttling, slowness, removal by hand, a lost state")
+    ] = False,
     export: Annotated[
         Path | None, typer.Option("--export", help="write the preview and the stack's export after `up` there (JSON)")
     ] = None,

@@ -20,6 +20,7 @@ class Step:
     op: str
     urn: str
     inputs: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    parent: str = field(default="", compare=False, repr=False)
 
     @property
     def type(self) -> str:
@@ -79,7 +80,8 @@ def read(log: Path) -> Outcome:
         elif told := event.get("resourcePreEvent"):
             if (op := told["metadata"]["op"]) != "same":
                 told = told["metadata"]
-                steps.append(Step(op, told["urn"], (told.get("new") or {}).get("inputs") or {}))
+                new = told.get("new") or {}
+                steps.append(Step(op, told["urn"], new.get("inputs") or {}, new.get("parent") or ""))
         elif told := event.get("summaryEvent"):
             changes = dict(told.get("resourceChanges") or {})
     return Outcome(changes, tuple(steps), tuple(errors), tuple(violations), tuple(dict.fromkeys(notes)))

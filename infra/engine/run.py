@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from catalog.errors import UserError
-from infra.engine import environment, events, torn
-from infra.engine.events import Outcome
+from infra.engine import environment, events, frame, torn
+from infra.engine.events import Outcome, Step
 from infra.engine.failing import EngineFailed, failure
 from infra.engine.find import Found, find
 from infra.engine.locks import Lock, locks
@@ -113,10 +113,10 @@ class Engine:
 
     # --- runs
 
-    def preview(self, on_line: Lines | None = None, *, args: Sequence[str] = ()) -> Outcome:
+    def preview(self, on_line: Lines | None = None, *, args: Sequence[str] = (), is_reviewed: bool = True) -> Outcome:
         self.ensure_stack()
         self.recover()
-        return self._run("preview", on_line, [*self._pack(), *args])
+        return self._run("preview", on_line, [*(self._pack() if is_reviewed else ()), *args])
 
     def up(self, on_line: Lines | None = None, *, args: Sequence[str] = ()) -> Outcome:
         """A preview with the policy pack, then the update with it; nothing is created when the preview fails."""
@@ -125,8 +125,18 @@ class Engine:
         self.settle()
         return self._run("up", on_line, ["--yes", *self._pack(), *args])
 
-    def frame(self, urns: Sequence[str], on_line: Lines | None = None) -> Outcome:
-        """Put components and providers alone into the state. They are no cloud's: there is nothing yet to review."""
+    def frame(self, steps: Sequence[Step]) -> None:
+        """Put components and providers that a preview would create into the state, and nothing else."""
+        self.ensure_stack()
+        self.recover()
+        with tempfile.TemporaryDirectory(prefix="skywright-") as folder:
+            file = Path(folder) / "state.json"
+            file.touch(mode=0o600)
+            file.write_text(json.dumps(frame.framed(self.export(), steps)))
+            self._ask("stack", "import", "--file", str(file))
+
+    def up_alone(self, urns: Sequence[str], on_line: Lines | None = None) -> Outcome:
+        """Create these and nothing else. Only for what is no cloud's: nothing is reviewed."""
         self.ensure_stack()
         self.recover()
         return self._run("up", on_line, ["--yes", *(word for urn in urns for word in ("--target", urn))])

@@ -11,6 +11,7 @@ from infra.settings import Settings
 from ml_jobs.contract import Release, StackContract
 
 ARTIFACT_SHA256 = "5f" * 32
+READER = "group:rehearsal@example.com"
 IMAGE_DIGEST = "sha256:" + "1d" * 32
 
 
@@ -26,6 +27,18 @@ def another_pool(settings: Settings) -> tuple[str, Any, str]:
                 value = {"kind": kind, "count": 1}
                 return f"{path}.accelerator", value, f"pool {name}: {pool.accelerator.kind} -> {kind}"
     return f"{path}.max_count", pool.max_count + 1, f"pool {name}: max_count {pool.max_count} -> {pool.max_count + 1}"
+
+
+def another_reader(settings: Settings) -> tuple[str, Any, str] | None:
+    """(path, value, words): one more group that may read, which is a grant of its own on Google Cloud; else None.
+
+    A release changes one resource there and creates none. The grant's names tell its id: what a live cloud would hold
+    after an interruption is found again as it is here.
+    """
+    if settings.cloud != "gcp":
+        return None
+    readers = [*settings.gcp.access.viewers, READER]
+    return "skywright:gcp.access.viewers", readers, f"{READER} may read"
 
 
 def _is_offered(settings: Settings, kind: str, is_spot: bool) -> bool:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from catalog.errors import SkywrightError
-from infra import releases
-from infra.engine.events import Outcome, Step
+from infra import importing, releases
+from infra.engine.events import Outcome
 from infra.engine.run import EngineFailed
 from infra.rehearsal import changes, readers
 from infra.rehearsal.bed import Bed
 from infra.rehearsal.core.faults import Fault
+from infra.rehearsal.expectations import Broken, changing, component_of, expect, ids_of, named_by, words_of
 from infra.rehearsal.report import StepResult
 
 Told = Callable[[StepResult], None]
@@ -21,10 +23,6 @@ Told = Callable[[StepResult], None]
 CLUSTER = frozenset({"TrainingCluster"})
 SERVING = frozenset({"ModelEndpoint", "Monitoring", "BudgetAlarm"})
 """Components that may change with a release: alarms, dashboards and the budget's actor know it by name."""
-
-
-class Broken(SkywrightError):
-    """A step ended well by the engine's word, and what must be true after it is not."""
 
 
 @dataclass
@@ -55,6 +53,7 @@ class Rehearsal:
         yield self.drift
         if with_faults:
             yield self.removed_by_hand
+            yield self.state_lost
         if self.bed.settings.is_production:
             yield self.destroy_refused
         yield self.destroy
@@ -65,8 +64,8 @@ class Rehearsal:
         with self._step("preview") as said:
             outcome = self.bed.engine.preview()
             count = outcome.changes.get("create", 0)
-            _expect(count > 0, "nothing would be created")
-            _expect(not self.bed.account.objects(), "the preview created something")
+            expect(count > 0, "nothing would be created")
+            expect(not self.bed.account.objects(), "the preview created something")
             said(f"{count} resources would be created, nothing was", outcome)
 
     def up(self) -> None:
@@ -78,14 +77,13 @@ class Rehearsal:
     def up_again(self) -> None:
         with self._step("up again") as said:
             outcome = self.bed.engine.up()
-            _expect(outcome.is_unchanged, f"something changed: {_words(outcome.steps)}")
+            expect(outcome.is_unchanged, f"something changed: {words_of(outcome.steps)}")
             said("nothing changed", outcome)
 
     def change_accelerator(self) -> None:
         path, value, words = changes.another_pool(self.bed.settings)
         with self._step("another accelerator") as said:
-            self.bed.declare(path, value)
-            outcome = self.bed.engine.up()
+            outcome = self._declared(path, value)
             self._expect_only(outcome, CLUSTER)
             self._expect_one_of_each()
             said(f"{words}; only the training cluster changed", outcome)
@@ -93,54 +91,77 @@ class Rehearsal:
     def release(self) -> None:
         with self._step("a release") as said:
             outcome = self._release(version=1, weight=100)
-            _expect(bool(_changed(outcome.steps)), "the release changed no resource")
+            expect(bool(changing(outcome.steps)), "the release changed no resource")
             self._expect_only(outcome, SERVING)
             self._expect_one_of_each()
             said("only the endpoint and its alarms changed", outcome)
         with self._step("review") as said:
             lines = readers.disagreements(self.bed.engine, self.bed.settings, outcome.notes)
-            _expect(not lines, f"the readers of resources disagree: {'; '.join(lines[:3])} ({len(lines)} in all)")
+            expect(not lines, f"the readers of resources disagree: {'; '.join(lines[:3])} ({len(lines)} in all)")
             said("the program, a preview, an export and the engine give the same findings", outcome)
 
     def canary_interrupted(self) -> None:
         """The provider dies right after the cloud has created something, before it could say so."""
         weight = 10 if self._splits_traffic() else 100
         with self._step("a canary, interrupted") as said:
-            fault = self.bed.account.faults.plan(Fault("crash", component="ModelEndpoint"))
-            try:
-                self._release(version=2, weight=weight)
-            except EngineFailed as error:
-                first = error.what
-            else:
-                first = ""
-            struck = fault.struck()
-            _expect(bool(struck) == bool(first), f"the crash was not reported: {struck or first}")
-            self.bed.account.faults.clear()
+            struck = self._crashed("ModelEndpoint", lambda: self._release(version=2, weight=weight))
+            if not struck and (more := changes.another_reader(self.bed.settings)):
+                path, value, _ = more
+                struck = self._crashed("Identity", lambda: self._declared(path, value))
+            expect(bool(struck), "no creation could be struck")
             outcome = self.bed.engine.up()
             self._expect_one_of_each()
             again = self.bed.engine.up()
-            _expect(again.is_unchanged, f"the recovered stack is not settled: {_words(again.steps)}")
-            said(f"{struck or 'no create could be struck'}; the next up recovered, each resource exists once", outcome)
+            expect(again.is_unchanged, f"the recovered stack is not settled: {words_of(again.steps)}")
+            said(f"{struck}; the next up recovered, each resource exists once", outcome)
 
     def drift(self) -> None:
         with self._step("drift") as said:
             changed = self.bed.account.drift()
             refreshed = self.bed.engine.refresh()
-            _expect(bool(refreshed.changes.get("update")), f"refresh did not see {changed}")
+            expect(bool(refreshed.changes.get("update")), f"refresh did not see {changed}")
             outcome = self.bed.engine.up()
-            _expect(not outcome.is_unchanged, f"up did not mend {changed}")
+            expect(not outcome.is_unchanged, f"up did not mend {changed}")
             settled = self.bed.engine.refresh()
-            _expect(settled.is_unchanged, f"it is not as declared: {_words(settled.steps)}")
+            expect(settled.is_unchanged, f"it is not as declared: {words_of(settled.steps)}")
             said(f"{changed}: seen and mended", outcome)
 
     def removed_by_hand(self) -> None:
         with self._step("removed by hand") as said:
             removed = self.bed.account.remove_one()
             refreshed = self.bed.engine.refresh()
-            _expect(bool(refreshed.changes.get("delete")), f"refresh did not miss {removed}")
+            expect(bool(refreshed.changes.get("delete")), f"refresh did not miss {removed}")
             outcome = self.bed.engine.up()
             self._expect_one_of_each()
             said(f"{removed}: missed and made anew", outcome)
+
+    def state_lost(self) -> None:
+        """The stack's state is gone, all that it declared runs on: it comes back by imports, and by what `up` makes
+        again of what has none."""
+        with self._step("state lost") as said:
+            engine, account = self.bed.engine, self.bed.account
+            ids = ids_of(engine.export())
+            there = {(held.token, held.id) for held in account.objects()}
+            engine.forget()
+            plan = importing.make(engine, {})
+            looked_up = plan.missing
+            file = self.bed.project / "import.json"
+            plan.with_ids({name: ids[name] for name in looked_up}).write(file)
+            has_none = set(plan.with_id(importing.BY_UP))
+            came = importing.carry_out(engine, file)
+            outcome = engine.up()
+            strangers = [step for step in changing(outcome.steps) if step.op != "create" or step.name not in came.left]
+            expect(not strangers, f"the declaration does not agree with what was imported: {words_of(strangers)}")
+            expect({(held.token, held.id) for held in account.objects()} == there, "something was made or went")
+            lost = set(came.left) - has_none - named_by(engine.export(), has_none)
+            expect(not lost, f"these have an import and did not come by it: {', '.join(sorted(lost))}")
+            again = engine.preview() if came.left else outcome
+            expect(again.is_unchanged, f"something is left to do: {words_of(again.steps)}")
+            said(
+                f"{len(came.names)} resources imported, {len(looked_up)} of them by ids that were looked up; up made "
+                f"{len(came.left)} again, and nothing came to be there twice",
+                outcome,
+            )
 
     def up_under_faults(self) -> None:
         """Quota exceeded ends an up with the cloud's words and without harm; throttling and slowness only cost time."""
@@ -165,9 +186,9 @@ class Rehearsal:
                 words = error.what
             else:
                 raise Broken("production was destroyed without a word", "Protect what holds data.")
-            _expect(len(self.bed.account.objects()) == before, "the refused destroy deleted something")
+            expect(len(self.bed.account.objects()) == before, "the refused destroy deleted something")
             said("protected resources refuse; nothing was deleted", Outcome())
-            _expect("protect" in words, f"it was refused for another reason: {words}")
+            expect("protect" in words, f"it was refused for another reason: {words}")
 
     def destroy(self) -> None:
         with self._step("destroy") as said:
@@ -177,7 +198,7 @@ class Rehearsal:
             left = self.bed.account.objects()
             kept = "" if not left else f"; kept, as declared: {', '.join(sorted({item.token for item in left}))}"
             left_in_state = self.bed.engine.export()["deployment"].get("resources", [])
-            _expect(not left_in_state, f"{len(left_in_state)} resources are still in the state")
+            expect(not left_in_state, f"{len(left_in_state)} resources are still in the state")
             said(f"in the order that the cloud demands{kept}", outcome)
 
     # --- inside
@@ -186,8 +207,26 @@ class Rehearsal:
         declared = dict(self.bed.settings.endpoint.releases)
         record = changes.release(self.bed.contract, "rehearsal", version)
         declared = releases.with_release(declared, f"v{version}", record, weight=weight)
-        self.bed.declare(releases.PATH, releases.plain(declared))
+        return self._declared(releases.PATH, releases.plain(declared))
+
+    def _declared(self, path: str, value: Any) -> Outcome:
+        self.bed.declare(path, value)
         return self.bed.engine.up()
+
+    def _crashed(self, component: str, change: Callable[[], Outcome]) -> str:
+        """What the change was creating in the component when its provider died, in words; empty where it creates
+        nothing there, and then the change is done."""
+        fault = self.bed.account.faults.plan(Fault("crash", component=component))
+        try:
+            change()
+        except EngineFailed as error:
+            words = error.what
+        else:
+            words = ""
+        struck = fault.struck()
+        expect(bool(struck) == bool(words), f"the crash was not reported: {struck or words}")
+        self.bed.account.faults.clear()
+        return struck
 
     def _splits_traffic(self) -> bool:
         from components.features import support_of
@@ -198,11 +237,11 @@ class Rehearsal:
 
     def _expect_one_of_each(self) -> None:
         doubled = self.bed.account.doubled()
-        _expect(not doubled, f"these exist more than once: {', '.join(doubled)}")
+        expect(not doubled, f"these exist more than once: {', '.join(doubled)}")
 
     def _expect_only(self, outcome: Outcome, kinds: frozenset[str]) -> None:
-        strangers = [step for step in _changed(outcome.steps) if component_of(step.urn) not in kinds]
-        _expect(not strangers, f"these changed too: {_words(strangers)}")
+        strangers = [step for step in changing(outcome.steps) if component_of(step.urn) not in kinds]
+        expect(not strangers, f"these changed too: {words_of(strangers)}")
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Callable[[str, Outcome], None]]:
@@ -222,30 +261,3 @@ class Rehearsal:
 
 class _Ended(Exception):
     pass
-
-
-def component_of(urn: str) -> str:
-    """The component that a resource lies in, such as ModelEndpoint; the resource's own type where it lies in none."""
-    for token in urn.split("::")[2].split("$"):
-        if token.startswith("skywright:"):
-            return token.rsplit(":", 1)[1]
-    return urn.split("::")[2]
-
-
-def _changed(steps: Iterable[Step]) -> list[Step]:
-    """Steps that change something; what only reads, the stack's own outputs and providers are none."""
-    passive = {"same", "refresh", "read"}
-    return [
-        step
-        for step in steps
-        if step.op not in passive and not step.type.startswith(("pulumi:pulumi:", "pulumi:providers:"))
-    ]
-
-
-def _words(steps: Iterable[Step]) -> str:
-    return ", ".join(sorted({f"{step.name} ({step.op})" for step in _changed(steps)})) or "nothing that a step names"
-
-
-def _expect(is_so: bool, otherwise: str) -> None:
-    if not is_so:
-        raise Broken(otherwise)

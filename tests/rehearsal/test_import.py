@@ -8,31 +8,30 @@ import pytest
 
 from catalog.errors import UserError
 from infra import importing
+from infra.engine.run import Engine
 from infra.rehearsal import bed as beds
+from infra.rehearsal.steps import Rehearsal
 
 PROJECT = Path(__file__).parents[2]
 
 
 def test_a_lost_state_is_imported_whole_and_nothing_is_left_to_do(tmp_path: Path) -> None:
+    """`skywright rehearse --faults` does so on every cloud."""
     with beds.made(PROJECT, PROJECT / "stacks" / "Pulumi.aws-dev.yaml", tmp_path / "bed") as bed:
-        engine = bed.engine
-        engine.up()
-        states = engine.export()["deployment"]["resources"]
-        ids = {state["urn"].rsplit("::", 1)[-1]: state["id"] for state in states if state.get("id")}
-        there = {(held.token, held.id) for held in bed.account.objects()}
-        engine._ask("stack", "rm", "--yes", "--force", "--preserve-config")
-        engine.ensure_stack()
+        rehearsal = Rehearsal(bed)
+        rehearsal.up()
+        rehearsal.state_lost()
+        assert [step.said for step in rehearsal.results if not step.is_good] == []
+        plan = importing.Plan.read(bed.project / "import.json")
+        declared = {entry["type"]: entry for entry in plan.entries}
+        assert declared["aws:iam/role:Role"]["id"] and "aws ec2 describe-vpcs" in declared["aws:ec2/vpc:Vpc"]["note"]
 
-        plan = importing.make(engine, {})
-        assert 0 < len(plan.missing) < len(plan.entries) / 2  # most ids are told by names
-        plan.write(tmp_path / "plan.json")
-        with pytest.raises(UserError, match="has no id for"):
-            importing.carry_out(engine, tmp_path / "plan.json")
-        importing.make(engine, {name: ids[name] for name in plan.missing}).write(tmp_path / "plan.json")
-        importing.carry_out(engine, tmp_path / "plan.json")
 
-        assert set(engine.preview().changes) == {"same"}
-        assert {(held.token, held.id) for held in bed.account.objects()} == there
+def test_a_plan_without_all_ids_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    entry = {"type": "aws:ec2/vpc:Vpc", "name": "network-vpc", "id": importing.PLACEHOLDER}
+    importing.Plan({"resources": [entry]}).write(tmp_path / "plan.json")
+    with pytest.raises(UserError, match="has no id for network-vpc"):
+        importing.carry_out(Engine(PROJECT, "aws-dev"), tmp_path / "plan.json")
 
 
 def test_an_id_for_nothing_that_is_declared_is_refused(tmp_path: Path) -> None:
