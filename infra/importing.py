@@ -155,7 +155,7 @@ def _framed(engine: Engine, on_line: Lines | None) -> tuple[dict[str, Any], tupl
 
 def _planned(engine: Engine, content: dict[str, Any], steps: tuple[Step, ...], ids: Mapping[str, str]) -> Plan:
     inputs = {(step.type, step.name): step.inputs for step in steps}
-    facts = facts_of((kind, given) for (kind, _), given in inputs.items())
+    facts = facts_of((kind, given) for (kind, _), given in inputs.items()) or _facts_there(engine)
     waiting = {step.name for step in steps if frame.waits(step)}
     entries = []
     for entry in content["resources"]:
@@ -172,6 +172,12 @@ def _planned(engine: Engine, content: dict[str, Any], steps: tuple[Step, ...], i
             entry = {**entry, "id": answer.id or _word(answer), **({_NOTE: answer.note} if answer.note else {})}
         entries.append(entry)
     return Plan({**content, "resources": entries})
+
+
+def _facts_there(engine: Engine) -> dict[str, str]:
+    """From what is under the stack already: in a late round too little is left to tell them."""
+    states = engine.export()["deployment"].get("resources") or ()
+    return facts_of((state["type"], state.get("inputs") or {}) for state in states)
 
 
 def _word(answer: Answer) -> str:
