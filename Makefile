@@ -52,7 +52,8 @@ check: install-all ## formatter, linter, types, import arrows
 
 test: install-all engine kubernetes check ## everything that must hold, on this machine
 	@tests/page/install-browser
-	$(BIN)/pytest tests -m "not drill and not cluster and not alone" --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest tests -m "not drill and not cluster and not alone" \
+	  --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	$(BIN)/pytest tests/ml_jobs/runtime -m alone
 
 test-cluster: install-all cluster ## queues and quotas, with workloads that run to completion
