@@ -10,11 +10,10 @@ import dataclasses
 import json
 import os
 import re
-import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,11 @@ from infra.engine import environment, events, frame, torn
 from infra.engine.events import Outcome, Step
 from infra.engine.failing import EngineFailed, failure
 from infra.engine.find import Found, find
+from infra.engine.following import Lines, follow
 from infra.engine.locks import Lock, locks
 from infra.engine.pending import Pending, pending
 
 __all__ = ["Engine", "EngineFailed", "Lines"]
-
-Lines = Callable[[str], None]
-"""Called with each line that the engine prints, as it comes."""
 
 
 class Engine:
@@ -280,7 +277,7 @@ class Engine:
                 errors="replace",
                 start_new_session=True,
             ) as process:
-                said = _follow(process, on_line)
+                said = follow(process, on_line)
             outcome = dataclasses.replace(events.read(log), duration_s=time.monotonic() - began)
         if process.returncode:
             raise self._failed(verb, outcome, "\n".join(said))
@@ -288,19 +285,3 @@ class Engine:
 
     def _failed(self, verb: str, outcome: Outcome, said: str) -> EngineFailed:
         return failure(verb, self.stack, outcome, said, self.locks())
-
-
-def _follow(process: subprocess.Popen[str], on_line: Lines | None) -> list[str]:
-    """Every line to the callback; the last ones are given back. ^C is passed on, and the engine's end waited for."""
-    said: list[str] = []
-    assert process.stdout is not None
-    while True:
-        try:
-            for line in process.stdout:
-                said = [*said[-200:], line.rstrip("\n")]
-                if on_line is not None:
-                    on_line(said[-1])
-            process.wait()
-            return said
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)

@@ -13,6 +13,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ UNDOCUMENTED = {
 def settings_of(stack: str) -> Settings:
     """The example, with a release and what its settings can add."""
     read = from_file(STACKS / f"Pulumi.{stack}.yaml")
-    more = {"releases": {"v1": {**RELEASE, "artifact_url": URLS[read.cloud]}}}
+    more: dict[str, Any] = {"releases": {"v1": {**RELEASE, "artifact_url": URLS[read.cloud]}}}
     if read.endpoint.runtime != "kubernetes":
         more["capture_percent"] = 100.0
     endpoint = type(read.endpoint).model_validate({**read.endpoint.model_dump(), **more})
@@ -79,8 +80,12 @@ def test_no_two_resources_of_a_type_have_one_id(stack: str) -> None:
             assert seen.setdefault((item.type, id), item.name) == item.name, (item.type, id)
 
 
+PLACES = {"project": "project", "project_id": "project", "location": "place", "region": "place"}
+
+
 def _skeleton(form: str) -> str:
-    return re.sub(r"\{+[^{}]+\}+", "{}", form)
+    """Places by their names, whatever else is filled in alike."""
+    return re.sub(r"\{+([^{}]+)\}+", lambda found: f"{{{PLACES.get(found[1], '')}}}", form)
 
 
 def _template(token: str) -> str:
@@ -119,8 +124,8 @@ def test_forms_of_google_cloud_are_those_of_the_providers_pages(token: str) -> N
 @pytest.mark.parametrize("token", sorted(token for token in AWS if _template(token)))
 def test_forms_of_aws_fit_the_examples_of_the_providers_pages(token: str) -> None:
     examples = re.findall(rf"\$ pulumi import {re.escape(token)} \S+ [\"']?([^\s\"']+)", _page(token))
-    parts = re.split(r"(\{\})", _skeleton(_template(token)))
-    pattern = "".join(r"\S+?" if part == "{}" else re.escape(part) for part in parts)
+    parts = re.split(r"(\{\w*\})", _skeleton(_template(token)))
+    pattern = "".join(r"\S+?" if part.startswith("{") else re.escape(part) for part in parts)
     assert any(re.fullmatch(pattern, example) for example in examples), (_template(token), examples)
 
 
