@@ -54,7 +54,7 @@ test: install-all engine kubernetes check ## everything that must hold, on this 
 	@tests/page/install-browser
 	$(BIN)/pytest tests -m "not drill and not cluster and not alone" \
 	  --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-	$(BIN)/pytest tests/ml_jobs/runtime -m alone
+	$(BIN)/pytest tests/ml_jobs/runtime tests/ml_jobs/router -m alone
 
 test-cluster: install-all cluster ## queues and quotas, with workloads that run to completion
 	@$(BIN)/pytest tests -m cluster

@@ -1,13 +1,29 @@
-"""The longest files go first, so that no worker is left with one while the others have nothing to do."""
+"""What holds for all tests: their order, and that none depends on the machine's pace or on what ran before it.
+
+The longest files go first, so that no worker is left with one while the others have nothing to do.
+"""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any pace", deadline=None)
+settings.load_profile("any pace")
 
 TESTS = Path(__file__).parent
 LONGEST = ("rehearsal/test_rehearse.py", "rehearsal/", "engine/", "page/")
+
+
+@pytest.fixture(autouse=True)
+def loggers_that_speak() -> None:
+    """A migration of MLflow's database silences every logger that there is."""
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

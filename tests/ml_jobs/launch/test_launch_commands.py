@@ -43,7 +43,7 @@ def test_a_plan_is_told_with_its_range_its_course_and_what_it_assumes(typed: Any
     assert done.exit_code == 0, done.output
     for told in ("expected cost", "8 of 10 markets", "% saved)", "on spot", "waiting", "preemptions"):
         assert told in done.output
-    assert "spot's price is not known and taken as 40% of on-demand's" in done.output.replace("\n", " ")
+    assert "spot's price is not known and taken as 40% of on-demand's" in " ".join(done.output.split())
     assert "how long a start takes is not known and taken as 180 s" in " ".join(done.output.split())
     assert done.output.splitlines()[-1] == (
         "-> skywright train digits -s aws-prod --deadline 70h --work 48h --accelerator A10G --ranks 1"

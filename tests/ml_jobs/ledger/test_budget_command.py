@@ -24,8 +24,8 @@ from ml_jobs.identity import TOKEN_VARIABLE, Role
 async def usage(_: Request) -> Response:
     now = int(time.time())
     item = {
-        "id": 1, "job": "j", "team": "vision", "pool": "spot", "slot": "s", "is_spot": True, "started_at": now - 1,
-        "ended_at": now, "usd_per_hour": 85 * 3600,
+        "id": 1, "job": "j", "team": "vision", "pool": "spot", "slot": "s", "is_spot": True, "started_at": now - 2,
+        "ended_at": now - 1, "usd_per_hour": 85 * 3600,
     }  # fmt: skip
     return JSONResponse([item])
 

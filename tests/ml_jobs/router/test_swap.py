@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import pytest
 from router_house import INFER, RunningRouter
 from serving_house import House, answers, eventually, make_artifact, request
 
@@ -65,6 +66,7 @@ class Traffic:
         return statistics.median(Counter(int(sent_at) for sent_at, _, _ in self.taken).values())
 
 
+@pytest.mark.alone
 async def test_200_predictions_a_second_flow_while_releases_change_and_none_fails(house: House) -> None:
     router = RunningRouter(house)
     artifacts = house.root / "artifacts" / "models" / "toy"
