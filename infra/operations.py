@@ -13,8 +13,6 @@ from infra.stack import call, project_dir, stack_contract, stack_file
 from ml_jobs import audit
 from ml_jobs.contract import Release, StackContract
 from ml_jobs.identity import current_user, read_token
-from ml_jobs.image import resolve_image
-from ml_jobs.launch.base import of_stack
 from ml_jobs.registry.client import Registry
 from ml_jobs.registry.recorded import need_registry
 
@@ -32,8 +30,6 @@ def release(
     _may_release(contract)
     registry = Registry(contract.registry.tracking_url, read_token(contract.identities.viewer))
     record = Release.read(registry.release(model, version))
-    if record.image_digest is None and of_stack(contract) != "local":  # this machine's servers are processes
-        record = record.model_copy(update={"image_digest": resolve_image(contract, "serve").rpartition("@")[2]})
     if record.approval_ref is None and (settings.endpoint.requires_approval or settings.is_production):
         raise UserError(
             f"{model} version {version} is not approved, and this stack releases only what is",

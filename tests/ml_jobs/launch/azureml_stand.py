@@ -3,12 +3,10 @@ the REST models that the package ships. What jobs become, tests say."""
 
 from __future__ import annotations
 
-import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+
+from loopback import Loopback
 
 from infra.rehearsal.azure.model import model
 from infra.rehearsal.azure.rest import words
@@ -18,7 +16,7 @@ MODELS = "azure.ai.ml._restclient.arm_ml_service.models"
 SHAPES = {"jobs": f"{MODELS}:JobBase", "environments": f"{MODELS}:EnvironmentVersion"}
 
 
-class Stand:
+class Stand(Loopback):
     """`jobs` by name, newest last; `logs`: file -> text; `reasons`: job -> why it failed; `refusal`: (status, code,
     words) of the next PUT."""
 
@@ -29,15 +27,7 @@ class Stand:
         self.reasons: dict[str, str] = {}
         self.refusal: tuple[int, str, str] | None = None
         self.puts: list[str] = []
-        self._server = _server(self)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__()
 
     def answer(self, http: str, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         if path.startswith("/signed/"):
@@ -86,23 +76,3 @@ class Stand:
             {"error": {"error": {"code": "UserError", "message": self.reasons[name]}}} if name in self.reasons else {}
         )
         return 200, {"runId": name, "logFiles": files, **error}
-
-
-def _server(stand: Stand) -> ThreadingHTTPServer:
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            at = urlsplit(self.path)
-            code, told = stand.answer(self.command, at.path, parse_qs(at.query), json.loads(data) if data else None)
-            text = told.encode() if isinstance(told, str) else b"" if told is None else json.dumps(told).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "text/plain" if isinstance(told, str) else "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_GET = do_PUT = do_POST = _answer
-
-        def log_message(self, format: str, *args: Any) -> None: ...
-
-    return ThreadingHTTPServer(("127.0.0.1", 0), Handler)

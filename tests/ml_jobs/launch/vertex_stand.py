@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+
+from loopback import Loopback
 
 from infra.rehearsal.core.validate import violations
 from infra.rehearsal.gcp.model import method
@@ -19,7 +18,7 @@ STRATEGIES = {3: "STANDARD", 4: "SPOT"}
 """Google's client sends enums by number, and 64-bit numbers as text."""
 
 
-class Stand:
+class Stand(Loopback):
     """`jobs` by name, newest last; `entries`: what the log holds; `refusal`: (HTTP code, status, words) of the next."""
 
     def __init__(self) -> None:
@@ -27,15 +26,10 @@ class Stand:
         self.entries: list[dict[str, Any]] = []
         self.filters: list[str] = []
         self.refusal: tuple[int, str, str] | None = None
-        self._server = _server(self)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
+        super().__init__()
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def decoded(self, data: bytes) -> Any:
+        return json.loads(data, object_hook=_named)
 
     def answer(self, http: str, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
         if self.refusal:
@@ -94,24 +88,3 @@ def _holds(entry: Any, condition: re.Match[str] | None) -> bool:
 def _named(item: dict[str, Any]) -> dict[str, Any]:
     read = {"acceleratorType": ACCELERATORS.get, "strategy": STRATEGIES.get, "replicaCount": int}
     return {key: read[key](value) if key in read and value is not None else value for key, value in item.items()}
-
-
-def _server(stand: Stand) -> ThreadingHTTPServer:
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            at = urlsplit(self.path)
-            body = json.loads(data, object_hook=_named) if data.startswith(b"{") else None
-            code, told = stand.answer(self.command, at.path, parse_qs(at.query), body)
-            text = json.dumps(told).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_GET = do_POST = _answer
-
-        def log_message(self, format: str, *args: Any) -> None: ...
-
-    return ThreadingHTTPServer(("127.0.0.1", 0), Handler)

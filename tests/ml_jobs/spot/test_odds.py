@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import boto3
 import httpx
 import pytest
 import requests
 from botocore.stub import Stubber
+from loopback import Loopback
 
 from infra.rehearsal.core.validate import violations
 from infra.rehearsal.gcp.model import method
@@ -36,36 +35,17 @@ def pool(of: StackContract, name: str) -> Pool:
     return next(each for each in of.pools if each.name == name)
 
 
-class Stand:
-    """Answers every POST with `answer`, and keeps what was asked."""
+class Stand(Loopback):
+    """Answers every request with `answers`, and keeps what was asked."""
 
     def __init__(self) -> None:
-        self.answer: tuple[int, Any] = (200, {})
+        self.answers: tuple[int, Any] = (200, {})
         self.asked: list[tuple[str, Any]] = []
-        stand = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                stand.asked.append((self.path, body))
-                status, told = stand.answer
-                data = json.dumps(told).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_: Any) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def answer(self, http: str, path: str, query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        self.asked.append((f"{path}?{urlencode(query, doseq=True)}" if query else path, body))
+        return self.answers
 
 
 @pytest.fixture
@@ -106,7 +86,7 @@ def test_cpus_have_peers_of_their_size() -> None:
 @pytest.mark.parametrize(("nodes", "shape"), [(1, "ANY"), (3, "ANY_SINGLE_ZONE")])
 def test_compute_engine_is_asked_by_its_own_description(stand: Stand, nodes: int, shape: str) -> None:
     prod = stack("gcp-prod")
-    stand.answer = 200, {"recommendations": [{"scores": {"obtainability": 0.6, "estimatedUptime": "3600s"}}]}
+    stand.answers = 200, {"recommendations": [{"scores": {"obtainability": 0.6, "estimatedUptime": "3600s"}}]}
     answer = gcp.tell(prod, pool(prod, "spot-small"), nodes, session=requests.Session(), base=stand.url)
     [(path, body)] = stand.asked
     described = method("compute.v1", "advice.capacity")
@@ -130,7 +110,7 @@ def test_devices_that_a_machines_name_does_not_tell_are_asked_for() -> None:
 def test_azures_words_become_chances(stand: Stand, score: str, has_quota: bool, chance: float | None) -> None:
     prod = stack("azure-prod")
     told = {"sku": "Standard_NC4as_T4_v3", "region": "westeurope", "score": score, "isQuotaAvailable": has_quota}
-    stand.answer = 200, {"placementScores": [told]}
+    stand.answers = 200, {"placementScores": [told]}
     with httpx.Client() as client:
         answer = azure.tell(prod, pool(prod, "spot-small"), 2, client=client, base=stand.url)
     [(path, body)] = stand.asked
@@ -145,7 +125,7 @@ def test_azures_words_become_chances(stand: Stand, score: str, has_quota: bool, 
 
 
 def test_who_may_not_ask_is_told_what_it_takes(stand: Stand) -> None:
-    stand.answer = 403, {"error": {"message": "no"}}
+    stand.answers = 403, {"error": {"message": "no"}}
     google, microsoft = stack("gcp-prod"), stack("azure-prod")
     with httpx.Client() as client:
         told = [
