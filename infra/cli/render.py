@@ -85,8 +85,8 @@ def say(text: str, *, style: str = "") -> None:
 
 
 def next_step(text: str) -> None:
-    """The last line of a command: what to do now."""
-    console.print(Text(f"-> {text}", style="bold"))
+    """The last line of a command: what to do now, in one line however narrow the terminal, so that it can be copied."""
+    console.print(Text(f"-> {text}", style="bold"), soft_wrap=True)
 
 
 def complain(text: str) -> None:

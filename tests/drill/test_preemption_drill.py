@@ -23,7 +23,7 @@ def test_preempted_digits_resume_and_end_with_equal_weights(drill_stand, registr
     contract = StackContract.read(contract_of(config, SchedulerSettings.read(config.settings)))
     drill = Drill(
         LocalLauncher(contract),
-        LocalLauncher(contract, identity=str(scheduler.token_file(Role.ADMIN))),
+        LocalLauncher(contract, identity=scheduler.token_file(Role.ADMIN).as_uri()),
         adjusted(JOB, params=JOB.params | {"epochs": 8, "width": 8}),
         by="ada",
         lineage={},

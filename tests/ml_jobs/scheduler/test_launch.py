@@ -124,7 +124,7 @@ def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path):
     token = tmp_path / "token"
     token.write_text("x")
     with pytest.raises(SkywrightError, match=r"http://127.0.0.1:1 does not answer .*skywright status"):
-        LocalLauncher(CONTRACT, identity=str(token)).status("job-1")
+        LocalLauncher(CONTRACT, identity=token.as_uri()).status("job-1")
 
 
 def test_lineage_names_the_commit_and_whether_files_differ_from_it(tmp_path):

@@ -27,7 +27,7 @@ def scheduler(tmp_path_factory):
     running = Stand(tmp_path_factory.mktemp("cli") / "demo")
     config = ServiceConfig.load(str(running.config))
     contract = contract_of(config, SchedulerSettings.read(config.settings))
-    contract["identities"] |= {role: str(running.token_file(Role(role))) for role in ("viewer", "admin")}
+    contract["identities"] |= {role: running.token_file(Role(role)).as_uri() for role in ("viewer", "admin")}
     (running.root / "contract.json").write_text(json.dumps(contract))
     mine = types.ModuleType("my_jobs")
     mine.JOB = JobSpec(name="mine", entry="a:b", params={"steps": 5, "step_s": 0.02, "exit": {}})
