@@ -74,8 +74,8 @@ class Calls:
             broken = violations(done.request, operation.shape())
             refusals.extend(Refusal(done.origin(found.path), operation.words(found)) for found in broken)
         for operation in self.operations:
-            if isinstance(operation.when, str) and at(inputs, operation.when) and not operation.is_made(inputs):
-                reasons.setdefault(operation.when, f"{operation.label} is not called when it is false")
+            if isinstance(operation.when, str) and not operation.is_made(inputs):
+                reasons.setdefault(operation.when, f"{operation.label} is not called when it is false or empty")
         return Verdict(self.name, tuple(refusals), frozenset(carried), reasons, requests)
 
     def fitted(self, inputs: Mapping[str, Any], facts: Mapping[str, Any]) -> Iterator[tuple[Operation, Fitted]]:

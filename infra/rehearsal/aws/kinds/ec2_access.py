@@ -112,6 +112,7 @@ KINDS: tuple[Kind, ...] = (
                 "AuthorizeSecurityGroupIngress",
                 {"ingress": "IpPermissions"},
                 fixed={"GroupId": "{id}"},
+                when="ingress",
                 takes=("ingress",),
             ),
             operation(
@@ -119,6 +120,7 @@ KINDS: tuple[Kind, ...] = (
                 "AuthorizeSecurityGroupEgress",
                 {"egress": "IpPermissions"},
                 fixed={"GroupId": "{id}"},
+                when="egress",
                 takes=("egress",),
             ),
             local={"revokeRulesOnDelete": "the provider's own: what it does before it lets go of the group"},

@@ -112,6 +112,14 @@ def _side(
     )
 
 
+def _location(facts: Mapping[str, Any]) -> dict[str, str] | None:
+    """Where the bucket lies; only us-east-1 must be left out.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+    """
+    return None if facts["region"] == "us-east-1" else {"LocationConstraint": str(facts["region"])}
+
+
 _BLOCK = "PublicAccessBlockConfiguration"
 
 KINDS: tuple[Kind, ...] = (
@@ -119,7 +127,7 @@ KINDS: tuple[Kind, ...] = (
         BUCKET,
         judge=Calls(
             "botocore s3",
-            operation("s3", "CreateBucket", omits=("tags",)),
+            operation("s3", "CreateBucket", fixed={"CreateBucketConfiguration": _location}, omits=("tags",)),
             operation(
                 "s3", "PutBucketTagging", {"tags": "Tagging.TagSet"}, when="tags", takes=("tags", "bucket")
             ),
