@@ -2,7 +2,7 @@
 
     <output>/scoring.json            what is scored with what; written when every row was found to be right
     <output>/part-00003-of-00012.parquet   rows 3n to 4n - 1: `row`, the columns to keep, one column per output
-    <output>/manifest.json           written last: without it the output isn't whole
+    <output>/manifest.json           written last: without it the output isn't whole; tells the approval's worth
 
 A part that stands is never written again, so a job that resumes scores each row exactly once. Rows are held to the
 model's signature by the server's own parser: what a server refuses is refused here.
@@ -28,6 +28,8 @@ PARAMS = {"release": {}, "output": "", "rows_per_part": 4096, "keep": []}
 ROW = "row"
 SCORING, MANIFEST = "scoring.json", "manifest.json"
 FORMAT_VERSION = 1
+NAMED = {"model", "version", "artifact_url", "artifact_sha256", "approval_ref"}
+"""What a job keeps of a release."""
 
 
 def job(
@@ -43,7 +45,7 @@ def job(
 
     `keep`: columns of the table that go beside the answers. Output: `<artifacts>/predictions/<run>` by default.
     """
-    named = release.model_dump(mode="json", include={"model", "version", "artifact_url", "artifact_sha256"})
+    named = release.model_dump(mode="json", include=NAMED, exclude_none=True)
     return JobSpec(
         name=f"score-{release.model}"[:40].rstrip("-"),
         entry="ml_jobs.batch.score:score",
@@ -81,6 +83,7 @@ def score(run: Run) -> None:
 
     params = checked(PARAMS | dict(run.params))
     release = Release.read(params["release"], where="params.release")
+    approval = approval_of(release, run.contract.identities.approver_key)
     loaded = open_release(release)
     given = run.input(INPUT)
     table = tables.read(given.url)
@@ -109,7 +112,17 @@ def score(run: Run) -> None:
         here = {name: column[part.start : part.end] for name, column in kept.items()}
         folder.write(part.name, as_parquet(part, here, answers))
         run.events.write("scored", part=part.number, of=part.of, rows=part.end - part.start)
-    finish(folder, identity, parts)
+    finish(folder, {**identity, "approval": approval}, parts)
+
+
+def approval_of(release: Release, approver_key: str | None) -> str:
+    """What the manifest says of the release's approval: proven, none, or why nobody could prove it here.
+
+    Raises SkywrightError for one that doesn't hold: nothing is scored with what was altered after its approval.
+    """
+    from ml_jobs.serve.approved import unproven
+
+    return "none" if not release.approval_ref else unproven(release, approver_key) or "proven"
 
 
 def checked(params: dict[str, Any]) -> dict[str, Any]:

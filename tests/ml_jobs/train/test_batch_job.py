@@ -12,8 +12,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from catalog.errors import SkywrightError
+from ml_jobs.audit import GENESIS
 from ml_jobs.batch import score
 from ml_jobs.contract import Release
+from ml_jobs.identity import new_key
+from ml_jobs.registry.approval import Approval, ApprovalLog, Decision, sign
 from ml_jobs.registry.artifact import digest
 from ml_jobs.runtime.artifact import Model, Tensor, files, publish
 from ml_jobs.runtime.artifact_sklearn import Estimator
@@ -40,10 +44,11 @@ def release(tmp_path_factory) -> Release:
 def scored(job, tmp_path, release):
     """scored(name) -> a run that scores the table, and the folder that its answers go to."""
 
-    def make(name="a", *, ranks=1, **options):
+    def make(name="a", *, ranks=1, approval=None, **options):
         np.savez(tmp_path / "rows.npz", x=ROWS, patient=np.arange(1000, 1000 + len(ROWS)))
         output = tmp_path / "answers"
-        spec = score.job(release, str(tmp_path / "rows.npz"), output=output.as_uri(), keep=("patient",), **options)
+        chosen = release.model_copy(update={"approval_ref": approval})
+        spec = score.job(chosen, str(tmp_path / "rows.npz"), output=output.as_uri(), keep=("patient",), **options)
         run = job(spec.entry, name=name, spec=spec.model_dump(mode="json", by_alias=True, exclude={"entry"}))
         run.world_size = ranks
         return run, output
@@ -79,7 +84,7 @@ def test_ranks_share_the_parts_and_a_second_run_writes_nothing(scored):
     assert run.run() == [0, 0], run.log()
     manifest = json.loads((output / "manifest.json").read_text())
     assert [part["rows"] for part in manifest["parts"]] == [100, 100, 30]
-    assert (manifest["release"]["version"], manifest["input"]["rows"]) == (1, 230)
+    assert (manifest["release"]["version"], manifest["input"]["rows"], manifest["approval"]) == (1, 230, "none")
     written = {path.name: path.stat().st_mtime_ns for path in output.glob("part-*")}
     assert all_answers(output).column("row").to_pylist() == list(range(len(ROWS)))
     again, _ = scored("b", rows_per_part=100)
@@ -88,3 +93,31 @@ def test_ranks_share_the_parts_and_a_second_run_writes_nothing(scored):
     other, _ = scored("c", rows_per_part=50)
     assert other.run() == [78]
     assert "holds other answers: its rows_per_part is 100, this job's is 50" in other.log()
+
+
+def approved(artifacts, private_key, of):
+    """A signed decision about that release; how the release names it."""
+    log = ApprovalLog(artifacts, of.model)
+    approval = Approval(
+        model=of.model, version=of.version, artifact_sha256=of.artifact_sha256, decision=Decision.APPROVED, by="ada",
+        at=1.0, reason="good", prev=GENESIS,
+    )  # fmt: skip
+    return log.ref(log.append(approval, sign(approval, private_key)))
+
+
+def test_a_batch_proves_its_releases_approval_and_scores_nothing_with_a_forged_one(scored, tmp_path, release):
+    private, public = new_key()
+    other, _ = new_key()
+    ref = approved(tmp_path / "good", private, release)
+    assert score.approval_of(release, public.decode()) == "none"
+    named = release.model_copy(update={"approval_ref": ref})
+    assert score.approval_of(named, public.decode()) == "proven"
+    assert score.approval_of(named, "arn:aws:kms:eu-west-1:1:key/k").startswith(
+        "the approval of signs version 1 is not"
+    )
+    forged = release.model_copy(update={"approval_ref": approved(tmp_path / "bad", other, release)})
+    with pytest.raises(SkywrightError, match="is not signed by this stack's approver"):
+        score.approval_of(forged, public.decode())
+    run, output = scored(rows_per_part=100, approval=ref)
+    assert run.run() == [0], run.log()
+    assert "is not verified" in json.loads((output / "manifest.json").read_text())["approval"]
