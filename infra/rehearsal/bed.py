@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from infra.engine import environment
 from infra.engine.run import Engine
 from infra.rehearsal.azure import ml_server
-from infra.rehearsal.core import launch
+from infra.rehearsal.core import launch, loopback
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.gcp import vertex_server
 from infra.settings import Settings, from_file
@@ -58,9 +58,9 @@ class Bed:
         self.environ = _without_credentials(os.environ) | launch.variables(self.account, is_strict=is_strict)
         self.environ["PATH"] = os.pathsep.join([str(bin_dir), self.environ.get("PATH", os.defpath)])
         if self.settings.cloud == "gcp":
-            self.environ[vertex_server.VARIABLE] = vertex_server.started(self.account)
+            self.environ[vertex_server.VARIABLE] = loopback.started(vertex_server.__name__, self.account)
         if self.settings.cloud == "azure":
-            self.environ[ml_server.VARIABLE] = ml_server.started(self.account)
+            self.environ[ml_server.VARIABLE] = loopback.started(ml_server.__name__, self.account)
         self.engine = _Engine(self.project, self.stack, environ=self.environ)
 
     def begin(self) -> None:

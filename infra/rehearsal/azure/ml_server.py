@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from infra.rehearsal.azure.model import model
 from infra.rehearsal.azure.rest import words
-from infra.rehearsal.core import launch
+from infra.rehearsal.core import loopback
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.core.validate import violations
 
@@ -107,51 +105,17 @@ class OnlineEndpoints:
         return state
 
 
-def started(account: Account) -> str:
-    """Start it as a process that ends with the rehearsal; its URL."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "infra.rehearsal.azure.ml_server", str(account.folder)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    launch.note(account, process.pid)
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
 def serve(account: Account) -> HTTPServer:
-    """A server on a free port of the loopback, not yet running. It answers one request after the other."""
-    folder = account.folder
+    """See `core.loopback.serve`."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            try:
-                body = json.loads(self.rfile.read(length)) if length else None
-                api = OnlineEndpoints(Account(folder))
-                status, told = 200, api.call(self.command, urlsplit(self.path).path, body)
-            except Refused as refused:
-                status, told = refused.status, {"error": {"code": refused.code, "message": str(refused)}}
-            data = json.dumps(told).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+    def answer(method: str, path: str, body: bytes) -> tuple[int, Any]:
+        try:
+            return 200, OnlineEndpoints(Account(account.folder)).call(method, path, json.loads(body) if body else None)
+        except Refused as refused:
+            return refused.status, {"error": {"code": refused.code, "message": str(refused)}}
 
-        do_GET = do_PUT = _answer
-
-        def log_message(self, format: str, *args: Any) -> None: ...
-
-    return HTTPServer(("127.0.0.1", 0), Handler)
-
-
-def main(folder: str) -> None:
-    server = serve(Account(Path(folder)))
-    sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
-    sys.stdout.flush()
-    server.serve_forever()
+    return loopback.serve(answer)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    loopback.run(serve(Account(Path(sys.argv[1]))))

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import HTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from infra.rehearsal.core import launch
+from infra.rehearsal.core import loopback
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.core.validate import violations
 from infra.rehearsal.gcp.kinds.vertex import ENDPOINT
@@ -50,7 +47,6 @@ class Vertex:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._file = account.folder / FILE
-        self._lock = threading.Lock()
         self._routes: list[tuple[str, str, str, Callable[[str, Body], Body]]] = [
             ("GET", rf"({_PLACE}/endpoints/\d+)", "endpoints.get", self._endpoint),
             ("PATCH", rf"({_PLACE}/endpoints/\d+)", "endpoints.patch", self._split),
@@ -69,8 +65,7 @@ class Vertex:
                 shape = method(API, f"projects.locations.{name}").body
                 for wrong in violations(body, shape) if shape else ():
                     raise Refused(400, "INVALID_ARGUMENT", words(name, wrong))
-                with self._lock:
-                    return act(found[1], body)
+                return act(found[1], body)
         raise Refused(404, "NOT_FOUND", f"no such method: {http} {path}")
 
     def _endpoint(self, name: str, body: Body) -> Body:
@@ -178,51 +173,19 @@ def _done(response: Body, kind: str) -> Body:
     return {"name": "projects/1/locations/l/operations/1", "done": True, "response": typed}
 
 
-def serve(account: Account) -> ThreadingHTTPServer:
-    """A server on a free port of the loopback, not yet running."""
-    folder = account.folder
+def serve(account: Account) -> HTTPServer:
+    """See `core.loopback.serve`."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"{}", object_hook=_by_name)
-            try:
-                code, answer = 200, Vertex(Account(folder)).call(self.command, urlsplit(self.path).path, body)
-            except Refused as refused:
-                said = {"code": refused.code, "message": str(refused), "status": refused.status}
-                code, answer = refused.code, {"error": said}
-            told = json.dumps(answer).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(told)))
-            self.end_headers()
-            self.wfile.write(told)
+    def answer(method: str, path: str, body: bytes) -> tuple[int, Any]:
+        try:
+            return 200, Vertex(Account(account.folder)).call(
+                method, path, json.loads(body or b"{}", object_hook=_by_name)
+            )
+        except Refused as refused:
+            return refused.code, {"error": {"code": refused.code, "message": str(refused), "status": refused.status}}
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _answer
-
-        def log_message(self, format: str, *args: Any) -> None: ...
-
-    return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-
-def started(account: Account) -> str:
-    """Start it as a process that ends with the rehearsal; its URL."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "infra.rehearsal.gcp.vertex_server", str(account.folder)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    launch.note(account, process.pid)
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def main(folder: str) -> None:
-    server = serve(Account(Path(folder)))
-    sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
-    sys.stdout.flush()
-    server.serve_forever()
+    return loopback.serve(answer)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    loopback.run(serve(Account(Path(sys.argv[1]))))
