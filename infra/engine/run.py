@@ -152,7 +152,8 @@ class Engine:
         """Take what runs already into the stack. `file`: as `preview --import-file` writes it, ids filled in."""
         self.ensure_stack()
         self.recover()
-        options = ["--yes", "--file", str(file), "--generate-code=false", "--protect=false"]
+        # Its preview reads everything once more and tells nobody: the plan is what was looked at.
+        options = ["--yes", "--skip-preview", "--file", str(file), "--generate-code=false", "--protect=false"]
         return self._run("import", on_line, options)
 
     def unprotect(self) -> None:
@@ -217,7 +218,7 @@ class Engine:
                 continue
             named = ["--import-pending-creates", item.urn, "--import-pending-creates", item.id]
             try:
-                self._run("refresh", None, ["--yes", "--target", item.urn, *named])
+                self._run("refresh", None, ["--yes", "--skip-preview", "--target", item.urn, *named])
             except EngineFailed:
                 continue  # it was not created: the update will
         return pending(self.export())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +21,8 @@ from infra.rehearsal.report import StepResult
 Told = Callable[[StepResult], None]
 
 CLUSTER = frozenset({"TrainingCluster"})
+AT_ONCE = ("--skip-preview",)
+"""Where a preview would only say again what the step before, or the run itself, says; the rest are plain runs."""
 SERVING = frozenset({"ModelEndpoint", "Monitoring", "BudgetAlarm"})
 """Components that may change with a release: alarms, dashboards and the budget's actor know it by name."""
 
@@ -71,20 +73,20 @@ class Rehearsal:
 
     def up(self) -> None:
         with self._step("up") as said:
-            outcome = self.bed.engine.up()
+            outcome = self.bed.engine.up(args=AT_ONCE)
             self._expect_one_of_each()
             said("every resource exists once", outcome)
 
     def up_again(self) -> None:
         with self._step("up again") as said:
-            outcome = self.bed.engine.up()
+            outcome = self.bed.engine.up(args=AT_ONCE)
             expect(outcome.is_unchanged, f"something changed: {words_of(outcome.steps)}")
             said("nothing changed", outcome)
 
     def change_accelerator(self) -> None:
         path, value, words = changes.another_pool(self.bed.settings)
         with self._step("another accelerator") as said:
-            outcome = self._declared(path, value)
+            outcome = self._declared(path, value, AT_ONCE)
             self._expect_only(outcome, CLUSTER)
             self._expect_one_of_each()
             said(f"{words}; only the training cluster changed", outcome)
@@ -105,34 +107,34 @@ class Rehearsal:
         """The provider dies right after the cloud has created something, before it could say so."""
         weight = 10 if self._splits_traffic() else 100
         with self._step("a canary, interrupted") as said:
-            struck = self._crashed("ModelEndpoint", lambda: self._release(version=2, weight=weight))
+            struck = self._crashed("ModelEndpoint", lambda: self._release(AT_ONCE, version=2, weight=weight))
             if not struck and (more := changes.another_reader(self.bed.settings)):
                 path, value, _ = more
-                struck = self._crashed("Identity", lambda: self._declared(path, value))
+                struck = self._crashed("Identity", lambda: self._declared(path, value, AT_ONCE))
             expect(bool(struck), "no creation could be struck")
             outcome = self.bed.engine.up()
             self._expect_one_of_each()
-            again = self.bed.engine.up()
+            again = self.bed.engine.preview()
             expect(again.is_unchanged, f"the recovered stack is not settled: {words_of(again.steps)}")
             said(f"{struck}; the next up recovered, each resource exists once", outcome)
 
     def drift(self) -> None:
         with self._step("drift") as said:
             changed = self.bed.account.drift()
-            refreshed = self.bed.engine.refresh()
+            refreshed = self.bed.engine.refresh(args=AT_ONCE)
             expect(bool(refreshed.changes.get("update")), f"refresh did not see {changed}")
-            outcome = self.bed.engine.up()
+            outcome = self.bed.engine.up(args=AT_ONCE)
             expect(not outcome.is_unchanged, f"up did not mend {changed}")
-            settled = self.bed.engine.refresh()
+            settled = self.bed.engine.refresh(args=AT_ONCE)
             expect(settled.is_unchanged, f"it is not as declared: {words_of(settled.steps)}")
             said(f"{changed}: seen and mended", outcome)
 
     def removed_by_hand(self) -> None:
         with self._step("removed by hand") as said:
             removed = self.bed.account.remove_one()
-            refreshed = self.bed.engine.refresh()
+            refreshed = self.bed.engine.refresh(args=AT_ONCE)
             expect(bool(refreshed.changes.get("delete")), f"refresh did not miss {removed}")
-            outcome = self.bed.engine.up()
+            outcome = self.bed.engine.up(args=AT_ONCE)
             self._expect_one_of_each()
             said(f"{removed}: missed and made anew", outcome)
 
@@ -150,7 +152,7 @@ class Rehearsal:
             plan.with_ids({name: ids[name] for name in looked_up}).write(file)
             has_none = set(plan.with_id(importing.BY_UP))
             came = importing.carry_out(engine, file)
-            outcome = engine.up()
+            outcome = engine.up(args=AT_ONCE)
             strangers = [step for step in changing(outcome.steps) if step.op != "create" or step.name not in came.left]
             expect(not strangers, f"the declaration does not agree with what was imported: {words_of(strangers)}")
             expect({(held.token, held.id) for held in account.objects()} == there, "something was made or went")
@@ -195,7 +197,7 @@ class Rehearsal:
         with self._step("destroy") as said:
             if self.bed.settings.is_production:
                 self.bed.engine.unprotect()
-            outcome = self.bed.engine.destroy()
+            outcome = self.bed.engine.destroy(args=AT_ONCE)
             left = self.bed.account.objects()
             kept = "" if not left else f"; kept, as declared: {', '.join(sorted({item.token for item in left}))}"
             left_in_state = self.bed.engine.export()["deployment"].get("resources", [])
@@ -204,15 +206,15 @@ class Rehearsal:
 
     # --- inside
 
-    def _release(self, *, version: int, weight: float) -> Outcome:
+    def _release(self, args: Sequence[str] = (), *, version: int, weight: float) -> Outcome:
         declared = dict(self.bed.settings.endpoint.releases)
         record = changes.release(self.bed.contract, "rehearsal", version)
         declared = releases.with_release(declared, f"v{version}", record, weight=weight)
-        return self._declared(releases.PATH, releases.plain(declared))
+        return self._declared(releases.PATH, releases.plain(declared), args)
 
-    def _declared(self, path: str, value: Any) -> Outcome:
+    def _declared(self, path: str, value: Any, args: Sequence[str] = ()) -> Outcome:
         self.bed.declare(path, value)
-        return self.bed.engine.up()
+        return self.bed.engine.up(args=args)
 
     def _crashed(self, component: str, change: Callable[[], Outcome]) -> str:
         """What the change was creating in the component when its provider died, in words; empty where it creates
