@@ -96,7 +96,7 @@ class Input(Record):
     digest: Sha256 | None = None
     columns: dict[str, dict[str, Any]] = Field(default_factory=dict, alias="schema")
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class CheckpointPolicy(Record):
