@@ -123,7 +123,7 @@ class App:
 
     async def _answer(self, reader: Reader, headers: Headers, receive: Receive, began: float) -> Reply:
         forms, batcher = self._forms, self._batcher
-        if self.is_draining or forms is None or batcher is None:
+        if forms is None or batcher is None:
             raise Refused(self._not_ready(), 503)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise ProtocolError("the body is compressed; send it as it is", 415)
@@ -249,7 +249,10 @@ class App:
                 signal.signal(sig, drain)
 
     def drain(self) -> None:
-        """From here on nothing new is answered; what is in flight is."""
+        """From here on not ready: who routes sends nothing more, and the server ends its connections.
+
+        What still arrives on one that is open is answered. It was sent before its sender could know.
+        """
         self.is_draining = True
         self.counts.is_ready = False
 

@@ -45,7 +45,8 @@ class Traffic:
                     async with session.post(self.url + INFER, data=body) as response:
                         answer = await response.json()
                         status = response.status if "outputs" in answer else 0
-                        self.taken.append((sent_at, status, response.headers.get("x-skywright-release")))
+                        release = response.headers.get("x-skywright-release")
+                        self.taken.append((sent_at, status, release if status else f"{release}: {answer}"))
                 except (aiohttp.ClientError, TimeoutError) as error:
                     self.taken.append((sent_at, 0, repr(error)))
 
