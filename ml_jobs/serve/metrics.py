@@ -84,7 +84,9 @@ class ServerMetrics(Collector):
         yield gauge("skywright_server_queue", "requests that wait for the model", self.waiting())
         yield gauge("skywright_server_in_flight", "infer requests that are not answered yet", self.in_flight)
         yield counter("skywright_server_requests", "infer requests by status", "code", self.requests)
-        yield counter("skywright_server_rejected", "requests refused under load or not yet ready", "code", self.rejected)
+        yield counter(
+            "skywright_server_rejected", "requests refused under load or not yet ready", "code", self.rejected
+        )
         yield counter("skywright_server_captured", "sampled requests by what became of them", "outcome", self.captured)
         rows = CounterMetricFamily("skywright_server_rows", "rows predicted", labels=names)
         rows.add_metric(values, self.rows)
