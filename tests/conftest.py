@@ -5,12 +5,16 @@ The longest files go first, so that no worker is left with one while the others 
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from infra.engine.beside.skywright_child import COLLECTED_AFTER
+
+gc.set_threshold(COLLECTED_AFTER)  # as in all that tests are about: the SDKs in memory make collections long
 settings.register_profile("any pace", deadline=None)
 settings.load_profile("any pace")
 

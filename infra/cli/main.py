@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 
@@ -9,6 +10,7 @@ import typer
 
 from catalog.errors import SkywrightError
 from infra.cli import render
+from infra.engine.beside.skywright_child import COLLECTED_AFTER
 
 app = typer.Typer(
     name="skywright",
@@ -42,6 +44,7 @@ def build() -> typer.Typer:
 
 def run() -> None:
     """Entry point. A mistake is one line and a non-zero exit; ^C is 130; only our own bugs end in a traceback."""
+    gc.set_threshold(COLLECTED_AFTER)
     try:
         build()()
     except SkywrightError as error:

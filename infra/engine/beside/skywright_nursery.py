@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import io
 import json
@@ -73,6 +74,7 @@ class Nursery:
 
         signal.signal(signal.SIGINT, end)
         warm(Path.cwd())
+        gc.freeze()  # what is preloaded stays, shared with the children: their collectors pass over it
         sources = [requests, listener] if listener is not None else [requests]
         while True:
             ready, _, _ = select.select(sources, [], [])

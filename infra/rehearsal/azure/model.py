@@ -10,10 +10,12 @@ from __future__ import annotations
 import datetime
 import functools
 import importlib
+import importlib.util
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -37,7 +39,24 @@ _MSREST = {
 def model(path: str) -> Shape:
     """`azure.mgmt.storage.models:StorageAccountCreateParameters` as the shape of its REST body."""
     module, _, name = path.partition(":")
-    return _model(getattr(importlib.import_module(module), name))
+    with _without_clients(module):
+        return _model(getattr(importlib.import_module(module), name))
+
+
+@contextmanager
+def _without_clients(module: str) -> Iterator[None]:
+    """Meanwhile the packages around `module` are found and not run: they import clients and all their operations,
+    which takes many times as long as the models. Afterwards whoever imports them gets them whole."""
+    around: dict[str, types.ModuleType] = {}
+    parts = module.split(".")
+    for name in [".".join(parts[:depth]) for depth in range(3, len(parts))]:  # azure and azure.mgmt hold nothing
+        if name not in sys.modules and (spec := importlib.util.find_spec(name)):
+            around[name] = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        yield
+    finally:
+        for name in around:
+            del sys.modules[name]
 
 
 @functools.cache

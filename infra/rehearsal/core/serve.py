@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import signal
@@ -21,6 +22,7 @@ from pulumi.runtime import proto
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from infra.engine.beside.skywright_child import COLLECTED_AFTER
 from infra.rehearsal.core import assets
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.core.judge import Refused
@@ -65,6 +67,7 @@ def stand_in(cloud: str, account: Account, *, is_strict: bool) -> tuple[api.Prov
 
 
 def main(cloud: str, engine: str) -> None:
+    gc.set_threshold(COLLECTED_AFTER)
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     account = Account(Path(os.environ[ACCOUNT]))
     provider, version = stand_in(cloud, account, is_strict=os.environ.get(IS_STRICT, "1") != "0")
