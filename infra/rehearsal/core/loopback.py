@@ -49,7 +49,8 @@ def started(module: str, account: Account) -> str:
 
 
 def run(server: HTTPServer) -> None:
-    """Print the server's URL, then serve."""
+    """Print the server's URL, then serve as long as the process that started this one is there."""
+    launch.end_with_parent()
     sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
     sys.stdout.flush()
     server.serve_forever()

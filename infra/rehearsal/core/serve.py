@@ -8,8 +8,6 @@ import importlib
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
 from infra.engine.beside.skywright_child import COLLECTED_AFTER
-from infra.rehearsal.core import assets
+from infra.rehearsal.core import assets, launch
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.core.judge import Refused
 from infra.rehearsal.core.launch import ACCOUNT, IS_STRICT, STAND_INS
@@ -68,7 +66,7 @@ def stand_in(cloud: str, account: Account, *, is_strict: bool) -> tuple[api.Prov
 
 def main(cloud: str, engine: str) -> None:
     gc.set_threshold(COLLECTED_AFTER)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    launch.end_with_parent()
     account = Account(Path(os.environ[ACCOUNT]))
     provider, version = stand_in(cloud, account, is_strict=os.environ.get(IS_STRICT, "1") != "0")
     asyncio.run(_serve(provider, version, engine))
@@ -87,12 +85,6 @@ async def _serve(provider: api.Provider, version: str, engine: str) -> None:
     sys.stdout.flush()
     await asked_to_end.wait()
     await server.stop(GRACE_S)
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.25)
-    os._exit(0)
 
 
 if __name__ == "__main__":
