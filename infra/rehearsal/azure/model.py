@@ -12,6 +12,7 @@ import functools
 import importlib
 import importlib.util
 import sys
+import threading
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,10 @@ _MSREST = {
 }  # fmt: skip
 
 
+_IMPORTING = threading.RLock()
+"""A graph in one process is judged from several threads."""
+
+
 @functools.cache
 def model(path: str) -> Shape:
     """`azure.mgmt.storage.models:StorageAccountCreateParameters` as the shape of its REST body."""
@@ -47,16 +52,18 @@ def model(path: str) -> Shape:
 def _without_clients(module: str) -> Iterator[None]:
     """Meanwhile the packages around `module` are found and not run: they import clients and all their operations,
     which takes many times as long as the models. Afterwards whoever imports them gets them whole."""
-    around: dict[str, types.ModuleType] = {}
+    around: list[str] = []
     parts = module.split(".")
-    for name in [".".join(parts[:depth]) for depth in range(3, len(parts))]:  # azure and azure.mgmt hold nothing
-        if name not in sys.modules and (spec := importlib.util.find_spec(name)):
-            around[name] = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        yield
-    finally:
-        for name in around:
-            del sys.modules[name]
+    with _IMPORTING:
+        try:
+            for name in [".".join(parts[:depth]) for depth in range(3, len(parts))]:  # azure.mgmt itself holds nothing
+                if name not in sys.modules and (spec := importlib.util.find_spec(name)):
+                    sys.modules[name] = importlib.util.module_from_spec(spec)
+                    around.append(name)
+            yield
+        finally:
+            for name in around:
+                del sys.modules[name]
 
 
 @functools.cache
