@@ -29,14 +29,14 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from infra.engine.beside.skywright_child import EXIT_SHOWN, Job, perform
-    from infra.engine.beside.skywright_nursery import Nursery, Task, end_with_parent
+    from infra.engine.beside.skywright_child import EXIT_SHOWN, Job, end_with_parent, perform
+    from infra.engine.beside.skywright_nursery import Nursery, Task
 else:
     # A script's folder comes first in the path, unless PYTHONSAFEPATH is set. No program shall find what lies there.
     if sys.flags.safe_path:
         sys.path.insert(0, str(Path(__file__).parent))
-    from skywright_child import EXIT_SHOWN, Job, perform
-    from skywright_nursery import Nursery, Task, end_with_parent
+    from skywright_child import EXIT_SHOWN, Job, end_with_parent, perform
+    from skywright_nursery import Nursery, Task
 
     del sys.path[0]
 

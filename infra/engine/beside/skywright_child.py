@@ -9,6 +9,8 @@ import logging
 import os
 import runpy
 import sys
+import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -89,6 +91,17 @@ def run_program(program: dict[str, Any]) -> int:
         pool.shutdown(wait=True)
         loop.close()
     return 0
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process, whatever it does, soon after `parent` (the process that started it) is gone."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.25)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 def explain(error: BaseException) -> str:

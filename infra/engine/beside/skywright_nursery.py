@@ -15,16 +15,15 @@ import signal
 import socket
 import sys
 import threading
-import time
 import traceback
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 if TYPE_CHECKING:
-    from infra.engine.beside.skywright_child import Job, perform
+    from infra.engine.beside.skywright_child import Job, end_with_parent, perform
 else:
-    from skywright_child import Job, perform
+    from skywright_child import Job, end_with_parent, perform
 
 
 class Task(Protocol):
@@ -194,14 +193,3 @@ class Forked:
         if self.pid and not self._ended:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-
-
-def end_with_parent(parent: int) -> None:
-    """End this process, whatever it does, soon after `parent` (the process that started it) is gone."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.25)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -63,14 +60,3 @@ def end(account: Account) -> None:
         except psutil.NoSuchProcess:
             pass
         file.unlink(missing_ok=True)
-
-
-def end_with_parent() -> None:
-    """End this process as soon as the one that started it is gone, however that one ended."""
-    threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
-
-
-def _end_after(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.25)
-    os._exit(0)

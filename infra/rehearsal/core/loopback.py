@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from infra.engine.beside.skywright_child import end_with_parent
 from infra.rehearsal.core import launch
 from infra.rehearsal.core.account import Account
 
@@ -50,7 +52,7 @@ def started(module: str, account: Account) -> str:
 
 def run(server: HTTPServer) -> None:
     """Print the server's URL, then serve as long as the process that started this one is there."""
-    launch.end_with_parent()
+    end_with_parent(os.getppid())
     sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")
     sys.stdout.flush()
     server.serve_forever()

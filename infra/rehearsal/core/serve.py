@@ -20,8 +20,8 @@ from pulumi.runtime import proto
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from infra.engine.beside.skywright_child import COLLECTED_AFTER
-from infra.rehearsal.core import assets, launch
+from infra.engine.beside.skywright_child import COLLECTED_AFTER, end_with_parent
+from infra.rehearsal.core import assets
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.core.judge import Refused
 from infra.rehearsal.core.launch import ACCOUNT, IS_STRICT, STAND_INS
@@ -66,7 +66,7 @@ def stand_in(cloud: str, account: Account, *, is_strict: bool) -> tuple[api.Prov
 
 def main(cloud: str, engine: str) -> None:
     gc.set_threshold(COLLECTED_AFTER)
-    launch.end_with_parent()
+    end_with_parent(os.getppid())
     account = Account(Path(os.environ[ACCOUNT]))
     provider, version = stand_in(cloud, account, is_strict=os.environ.get(IS_STRICT, "1") != "0")
     asyncio.run(_serve(provider, version, engine))
