@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from infra.engine import environment
 from infra.engine.run import Engine
 from infra.rehearsal.azure import ml_server
-from infra.rehearsal.core import launch, loopback
+from infra.rehearsal.core import launch, loopback, nursery
 from infra.rehearsal.core.account import Account
 from infra.rehearsal.gcp import vertex_server
 from infra.settings import Settings, from_file
@@ -61,6 +61,9 @@ class Bed:
             self.environ[vertex_server.VARIABLE] = loopback.started(vertex_server.__name__, self.account)
         if self.settings.cloud == "azure":
             self.environ[ml_server.VARIABLE] = loopback.started(ml_server.__name__, self.account)
+        self.environ[nursery.VARIABLE] = nursery.started(
+            self.account, self.settings.cloud, project=self.project, environ=self.environ
+        )
         self.engine = _Engine(self.project, self.stack, environ=self.environ)
 
     def begin(self) -> None:

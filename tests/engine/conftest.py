@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from infra.engine import environment
+from infra.engine import environment, launchers
 from infra.engine.find import Found, find
 from infra.engine.run import Engine
 
@@ -155,6 +155,24 @@ def project(tmp_path: Path, found: Found) -> Project:
     home = tmp_path / "home" / ".pulumi"
     home.mkdir(parents=True)
     return Project(folder, found, home)
+
+
+@pytest.fixture
+def bin_dir(tmp_path: Path) -> Path:
+    """The launchers as the installer puts them, beside a CLI that does nothing."""
+    cli = tmp_path / "cli"
+    cli.write_text("#!/bin/sh\n")
+    launchers.put(tmp_path / "bin", cli)
+    return tmp_path / "bin"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project whose environment lies in its `.venv`; its program folder is two levels down."""
+    folder = tmp_path / "project"
+    (folder / "deep" / "program").mkdir(parents=True)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
 
 
 @pytest.fixture

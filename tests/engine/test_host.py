@@ -15,45 +15,12 @@ import grpc
 import psutil
 import pulumi
 import pytest
-from google.protobuf import empty_pb2, struct_pb2
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import language_pb2 as messages
 from pulumi.runtime.proto import language_pb2_grpc as services
 from pulumi.runtime.proto import provider_pb2_grpc as provider_services
 
-from infra.engine import launchers
-
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nowhere", "LANG": "C.UTF-8"}
-
-
-@pytest.fixture
-def bin_dir(tmp_path: Path) -> Path:
-    """The launchers as the installer puts them, beside a CLI that does nothing."""
-    cli = tmp_path / "cli"
-    cli.write_text("#!/bin/sh\n")
-    launchers.put(tmp_path / "bin", cli)
-    return tmp_path / "bin"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A project whose environment lies in its `.venv`; its program folder is two levels down."""
-    folder = tmp_path / "project"
-    (folder / "deep" / "program").mkdir(parents=True)
-    (folder / ".venv").symlink_to(sys.prefix)
-    return folder
-
-
-def start(bin_dir: Path, cwd: Path, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [bin_dir / "pulumi-language-python", "127.0.0.1:1"],
-        cwd=cwd,
-        env=ENVIRONMENT | variables,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # as the engine does: it interrupts its plugins as a group
-    )
+from tests.engine.host_bed import ENVIRONMENT, environment, info, plugin, start
 
 
 @pytest.fixture
@@ -64,29 +31,6 @@ def host(bin_dir: Path, folder: Path) -> Iterator[Any]:
         yield services.LanguageRuntimeStub(channel)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-
-
-def info(folder: Path, **options: str) -> Any:
-    struct = struct_pb2.Struct()
-    struct.update(options)
-    program = str(folder / "deep" / "program")
-    return messages.ProgramInfo(root_directory=str(folder), program_directory=program, entry_point=".", options=struct)
-
-
-def plugin(host: Any, folder: Path, code: str, kind: str = "analyzer", **env: str) -> tuple[bytes, bytes, int | None]:
-    (folder / "deep" / "program" / "__main__.py").write_text(code)
-    request = messages.RunPluginRequest(
-        pwd=str(folder),
-        args=["127.0.0.1:1"],
-        env=[f"{name}={value}" for name, value in (ENVIRONMENT | env).items()],
-        info=info(folder),
-        kind=kind,
-    )
-    out, err, code_seen = b"", b"", None
-    for answer in host.RunPlugin(request, timeout=30):
-        out, err = out + answer.stdout, err + answer.stderr
-        code_seen = answer.exitcode if answer.WhichOneof("output") == "exitcode" else code_seen
-    return out, err, code_seen
 
 
 def test_it_introduces_itself_and_takes_its_interpreter_from_the_project(host: Any, folder: Path) -> None:
@@ -258,9 +202,7 @@ def test_without_a_host_or_under_another_interpreter_the_provider_starts_by_itse
     process.communicate(timeout=30)
 
     other = tmp_path / "other"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", other / ".venv"], check=True)
-    (site,) = (other / ".venv" / "lib").glob("python*/site-packages")
-    (site / "parent.pth").write_text(next(path for path in sys.path if path.endswith("site-packages")))
+    environment(other / ".venv")
     host = start(bin_dir, folder)
     assert host.stdout is not None
     host.stdout.readline()

@@ -6,6 +6,7 @@ and it runs under the interpreter of whatever project the engine works on. Its p
     host.py serve [ENGINE]   the gRPC service that the engine starts as `pulumi-language-python`; prints its port
     host.py dynamic ...      the provider of dynamic resources, started as `pulumi-resource-pulumi-python`
     host.py perform          one job (JSON on standard input), for a project with another interpreter than the host's
+    host.py keep MODULE ...  a nursery (see there) for all engines whose environment names its socket, which it prints
 
 Programs and plugins run in children forked from a process that has imported pulumi but started no gRPC (forking
 behind gRPC's threads deadlocks), which saves each of them the start of an interpreter. All of them end with the engine.
@@ -30,13 +31,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from infra.engine.beside.skywright_child import EXIT_SHOWN, Job, end_with_parent, perform
-    from infra.engine.beside.skywright_nursery import Nursery, Task
+    from infra.engine.beside.skywright_nursery import KeptNursery, Nursery, Task, keep
 else:
     # A script's folder comes first in the path, unless PYTHONSAFEPATH is set. No program shall find what lies there.
     if sys.flags.safe_path:
         sys.path.insert(0, str(Path(__file__).parent))
     from skywright_child import EXIT_SHOWN, Job, end_with_parent, perform
-    from skywright_nursery import Nursery, Task
+    from skywright_nursery import KeptNursery, Nursery, Task, keep
 
     del sys.path[0]
 
@@ -76,7 +77,8 @@ def serve(engine: str) -> NoReturn:
     import pulumi  # noqa: F401  (before the fork: every child has it then)
 
     parent = os.getppid()
-    nursery = Nursery(parent)
+    kept = os.environ.get("SKYWRIGHT_NURSERY")
+    nursery = KeptNursery(kept) if kept else Nursery(parent)
     end_with_parent(parent)
 
     import grpc
@@ -158,7 +160,10 @@ def serve(engine: str) -> NoReturn:
 
         def start(self, job: Job, info: Any, stdout: int, stderr: int) -> Task:
             python = project_python(info.root_directory, json_format.MessageToDict(info.options))
-            task = start_under(python, job, stdout, stderr) if python else nursery.start(job, stdout, stderr)
+            try:
+                task = start_under(python, job, stdout, stderr) if python else nursery.start(job, stdout, stderr)
+            except OSError:  # a kept nursery is gone
+                task = start_under(Path(sys.executable), job, stdout, stderr)
             self.tasks.add(task)
             return task
 
@@ -218,13 +223,17 @@ def main(argv: list[str]) -> None:
     if command == "serve":
         signal.signal(signal.SIGINT, quiet)
         serve(rest[-1] if rest else "")
+    if command == "keep":
+        import pulumi  # noqa: F401
+
+        keep(rest)
     end_with_parent(os.getppid())
     if command == "dynamic":
         argv = ["pulumi-resource-pulumi-python", *rest]
         sys.exit(perform({"cwd": str(Path.cwd()), "argv": argv, "module": "pulumi.dynamic"}))
     if command == "perform":
         sys.exit(perform(json.loads(sys.stdin.buffer.read())))
-    sys.exit(f"host.py: {command!r} is none of serve, dynamic, perform")
+    sys.exit(f"host.py: {command!r} is none of serve, dynamic, perform, keep")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,11 @@ def perform(job: Job) -> int:
     sys.argv = list(job["argv"])
     gc.set_threshold(COLLECTED_AFTER)
     try:
-        return run_program(job["program"]) if "program" in job else run_module(job["module"])
+        return (
+            run_program(job["program"])
+            if "program" in job
+            else run_module(job["module"], is_safe=job.get("is_safe", False))
+        )
     except SystemExit as stop:
         if stop.code is None or isinstance(stop.code, int):
             return stop.code or 0
@@ -50,10 +54,11 @@ def perform(job: Job) -> int:
         sys.stderr.flush()
 
 
-def run_module(name: str) -> int:
-    """`python -u -m NAME`: unbuffered, the working folder first in the path."""
+def run_module(name: str, *, is_safe: bool = False) -> int:
+    """`python -u -m NAME`: unbuffered, the working folder first in the path unless `is_safe` (-P)."""
     sys.stdout = io.TextIOWrapper(io.FileIO(1, "wb", closefd=False), write_through=True)
-    sys.path.insert(0, str(Path.cwd()))
+    if not is_safe:
+        sys.path.insert(0, str(Path.cwd()))
     try:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
     except Exception:

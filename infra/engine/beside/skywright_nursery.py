@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import gc
 import importlib
+import importlib.util
 import io
 import json
 import os
@@ -16,14 +17,15 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 if TYPE_CHECKING:
-    from infra.engine.beside.skywright_child import Job, end_with_parent, perform
+    from infra.engine.beside.skywright_child import COLLECTED_AFTER, Job, end_with_parent, perform
 else:
-    from skywright_child import Job, end_with_parent, perform
+    from skywright_child import COLLECTED_AFTER, Job, end_with_parent, perform
 
 
 class Task(Protocol):
@@ -48,7 +50,10 @@ class Nursery:
         host = os.getpid()
         if os.fork() == 0:
             self._ours.close()
-            os._exit(self._serve(theirs, host, engine_pid))
+            listener, path = listen(engine_pid)
+            end_at_signal(signal.SIGINT, path)
+            warm(Path.cwd())
+            os._exit(tend(host, listener, path, theirs))
         theirs.close()
 
     def start(self, job: Job, stdout: int, stderr: int) -> Task:
@@ -61,86 +66,184 @@ class Nursery:
         os.close(theirs)
         return Forked(status)
 
-    @staticmethod
-    def _serve(requests: socket.socket, host: int, engine_pid: int) -> int:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        listener, path = listen(engine_pid)
 
-        def end(number: int = 0, frame: FrameType | None = None) -> NoReturn:
-            if path is not None:
-                path.unlink(missing_ok=True)
-            os._exit(0)
+class KeptNursery:
+    """The nursery of somebody who runs the engine several times: what one run has imported, the next finds there.
 
-        signal.signal(signal.SIGINT, end)
-        warm(Path.cwd())
-        gc.freeze()  # what is preloaded stays, shared with the children: their collectors pass over it
-        sources = [requests, listener] if listener is not None else [requests]
+    Its owner starts it (`host.py keep`) and names its socket to the engine in SKYWRIGHT_NURSERY.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def start(self, job: Job, stdout: int, stderr: int) -> Task:
+        """Start a job whose output goes to these file descriptors. OSError when the nursery is gone or refuses."""
+        channel = socket.socket(socket.AF_UNIX)
+        channel.connect(self._path)
+        environ = job.get("environ") or dict(os.environ)
+        body = json.dumps({**job, "environ": environ, "home": os.path.realpath(sys.prefix)}).encode()
+        socket.send_fds(channel, [len(body).to_bytes(8, "big")], [stdout, stderr])
+        channel.sendall(body)
+        child = Forked(channel.detach())
+        if not child.pid:
+            raise ConnectionRefusedError
+        return child
+
+
+def keep(modules: list[str]) -> NoReturn:
+    """Be a kept nursery: print the socket's path, import, and answer until the process that started this one ends."""
+    owner = os.getppid()
+    listener, path = listen(os.getpid())
+    sys.stdout.write(f"{path or ''}\n")
+    sys.stdout.flush()
+    if listener is None:
+        sys.exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; the owner decides
+    end_at_signal(signal.SIGTERM, path)
+    warm(Path.cwd(), modules)
+    sys.exit(tend(owner, listener, path, lessons=Lessons()))
+
+
+def tend(
+    owner: int,
+    listener: socket.socket | None,
+    path: Path | None,
+    requests: socket.socket | None = None,
+    lessons: Lessons | None = None,
+) -> int:
+    """Fork a child for each job that comes, as long as the process `owner` is there."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    sources = [source for source in (requests, listener) if source is not None]
+    heard = [lessons.told] if lessons is not None else []
+    while os.getppid() == owner:
+        ready, _, _ = select.select([*sources, *heard], [], [], 1.0)
+        if lessons is not None:
+            lessons.learn()
+        descriptors: list[int] = []
+        if requests in ready and requests is not None:
+            if (job := receive(requests, descriptors)) is None:
+                break
+            _fork(job, descriptors, sources, lessons)
+        elif listener in ready and listener is not None:
+            guest, _ = listener.accept()
+            with guest, contextlib.suppress(OSError, ValueError):
+                guest.settimeout(5)
+                job = receive(guest, descriptors)
+                if job is not None and job["home"] == os.path.realpath(sys.prefix):
+                    guest.setblocking(True)
+                    _fork(job, [*descriptors, os.dup(guest.fileno())], [*sources, guest], lessons)
+                    descriptors = []
+            for descriptor in descriptors:  # a refused guest's: it waits for us to let go of its output
+                os.close(descriptor)
+    if path is not None:
+        path.unlink(missing_ok=True)
+    return 0
+
+
+class Lessons:
+    """What children had to import by themselves, told to the nursery at their end."""
+
+    AT_ONCE = 200
+    """Names in one packet: far below what a socket holds."""
+
+    def __init__(self) -> None:
+        self.told, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.told.setblocking(False)
+
+    def learn(self) -> None:
+        """Import what was told. Only what comes from the same file here: a program's own folder is not on our path."""
         while True:
-            ready, _, _ = select.select(sources, [], [])
-            descriptors: list[int] = []
-            if requests in ready:
-                if (job := receive(requests, descriptors)) is None or os.getppid() != host:
-                    end()
-                Nursery._fork(job, descriptors, sources)
-            elif listener is not None:
-                guest, _ = listener.accept()
-                with guest, contextlib.suppress(OSError, ValueError):
-                    guest.settimeout(5)
-                    job = receive(guest, descriptors)
-                    if job is not None and job["home"] == os.path.realpath(sys.prefix):
-                        guest.setblocking(True)
-                        Nursery._fork(job, [*descriptors, os.dup(guest.fileno())], [*sources, guest])
-                        descriptors = []
-                for descriptor in descriptors:  # a refused guest's: it waits for us to let go of its output
-                    os.close(descriptor)
+            try:
+                packet = self.told.recv(1 << 20)
+            except BlockingIOError:
+                return
+            with contextlib.suppress(ValueError):
+                for name, file in json.loads(packet):
+                    with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+                        if name not in sys.modules and (spec := importlib.util.find_spec(name)) and spec.origin == file:
+                            importlib.import_module(name)
+            gc.freeze()
 
-    @staticmethod
-    def _fork(job: Job, descriptors: list[int], sources: list[socket.socket]) -> None:
-        if os.fork() == 0:
-            for source in sources:
-                source.close()
-            os._exit(Nursery._child(job, *descriptors))
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-    @staticmethod
-    def _child(job: Job, stdout: int, stderr: int, status: int) -> int:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler if "module" in job else signal.SIG_DFL)
-        if "home" in job:
-            # It belongs to the process that asked, not to the host, which the engine may end before.
-            os.setsid()
-            threading.Thread(target=lambda: (os.read(status, 1), os._exit(1)), daemon=True).start()
-        else:
-            end_with_parent(os.getppid())
-        os.write(status, f"{os.getpid()}\n".encode())
-        os.dup2(stdout, 1)
-        os.dup2(stderr, 2)
-        os.close(stdout)
-        os.close(stderr)
-        code = 1
-        try:
-            code = perform(job)
-            atexit._run_exitfuncs()
-        except BaseException:
-            traceback.print_exc()
-        os.write(status, f"{code}\n".encode())
-        return code
+    def tell(self, known: set[str]) -> None:
+        """In a child: what is imported beyond `known`. Where its package is not, it came by a special way."""
+        self._theirs.setblocking(False)
+        new = [
+            (name, file)
+            for name, module in list(sys.modules.items())
+            if name not in known
+            and isinstance(file := getattr(module, "__file__", None), str)
+            and all(name[: dot.start()] in sys.modules for dot in re.finditer(r"\.", name))
+        ]
+        with contextlib.suppress(OSError):
+            for start in range(0, len(new), self.AT_ONCE):
+                self._theirs.send(json.dumps(new[start : start + self.AT_ONCE]).encode())
 
 
-def warm(folder: Path) -> None:
-    """Import the module that the project's runtime option `preload` names, so that children need not.
+def _fork(job: Job, descriptors: list[int], sources: list[socket.socket], lessons: Lessons | None) -> None:
+    if os.fork() == 0:
+        for source in sources:
+            source.close()
+        os._exit(_child(job, lessons, *descriptors))
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _child(job: Job, lessons: Lessons | None, stdout: int, stderr: int, status: int) -> int:
+    known = set(sys.modules)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler if "module" in job else signal.SIG_DFL)
+    if "home" in job:
+        # It belongs to the process that asked, not to the host, which the engine may end before.
+        os.setsid()
+        threading.Thread(target=lambda: (os.read(status, 1), os._exit(1)), daemon=True).start()
+    else:
+        end_with_parent(os.getppid())
+    os.write(status, f"{os.getpid()}\n".encode())
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.close(stdout)
+    os.close(stderr)
+    code = 1
+    try:
+        code = perform(job)
+        atexit._run_exitfuncs()
+    except BaseException:
+        traceback.print_exc()
+    if lessons is not None:
+        lessons.tell(known)  # before the last word: who waits for it may end us then
+    os.write(status, f"{code}\n".encode())
+    return code
+
+
+def end_at_signal(number: int, path: Path | None) -> None:
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        if path is not None:
+            path.unlink(missing_ok=True)
+        os._exit(0)
+
+    signal.signal(number, end)
+
+
+def warm(folder: Path, modules: Iterable[str] = ()) -> None:
+    """Import the module that the project's runtime option `preload` names, and these, so that children need not.
 
     Preview, update and providers are forked later and find it there. What goes wrong here goes wrong in the program
     too, which tells of it. The official host knows no such option and passes over it.
     """
+    gc.set_threshold(COLLECTED_AFTER)
+    for name in (*_preload(folder), *modules):
+        with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
+            importlib.import_module(name)
+    gc.freeze()  # what is preloaded stays, shared with the children: their collectors pass over it
+
+
+def _preload(folder: Path) -> list[str]:
     for root in (folder, *folder.parents):
         with contextlib.suppress(OSError):
-            named = re.search(r"^ +preload: *([\w.]+) *$", (root / "Pulumi.yaml").read_text(), re.MULTILINE)
-            if named is not None:
-                with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
-                    importlib.import_module(named[1])
-            return
+            text = (root / "Pulumi.yaml").read_text()
+            return re.findall(r"^ +preload: *([\w.]+) *$", text, re.MULTILINE)[:1]
+    return []
 
 
 def listen(engine_pid: int) -> tuple[socket.socket | None, Path | None]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 import infra
+from infra.engine.launchers import BESIDE
 from infra.rehearsal.core.account import Account
 
 ACCOUNT = "SKYWRIGHT_REHEARSAL_ACCOUNT"
@@ -19,6 +20,9 @@ STAND_INS = {"aws": "aws", "gcp": "gcp", "azure-native": "azure", "kubernetes": 
 """Folder below infra/rehearsal by the provider's name. Its module `stand_in` has `make(account, *, is_strict)`, which
 gives the `Provider`, and `version()`, the SDK's."""
 
+HOME = str(Path(infra.__path__[0]).parent)
+"""Where this package lies: interpreters that we start find it, wherever they are started."""
+
 ENDED_WITH = "processes"
 """Folder of the account: a file per process, named by its id, that is to end with the rehearsal; it holds the time when
 the process was created, so that no other one by that id is meant."""
@@ -27,11 +31,11 @@ the process was created, so that no other one by that id is meant."""
 def put(bin_dir: Path, *, clouds: Iterable[str] = STAND_INS, python: Path | None = None) -> None:
     """Write `pulumi-resource-<cloud>` for each; the engine takes what is on PATH for any version."""
     interpreter = shlex.quote(str(python or sys.executable))
-    home = shlex.quote(str(Path(infra.__path__[0]).parent))
+    home = shlex.quote(HOME)
+    attach = shlex.quote(str(BESIDE / "attach.py"))
     bin_dir.mkdir(parents=True, exist_ok=True)
     for cloud in clouds:
-        # -P: the engine starts plugins in the program's folder, whose modules are not to be found first.
-        line = f'PYTHONPATH={home} exec {interpreter} -P -u -m infra.rehearsal.core.serve {cloud} "$@"'
+        line = f'PYTHONPATH={home} exec {interpreter} -S {attach} -m infra.rehearsal.core.serve {cloud} "$@"'
         launcher = bin_dir / f"pulumi-resource-{cloud}"
         launcher.write_text(f"#!/bin/sh\n{line}\n")
         launcher.chmod(0o755)

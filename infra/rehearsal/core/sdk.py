@@ -20,6 +20,7 @@ _GETTER = re.compile(
     r"@pulumi\.getter(?:\(name=\"(?P<name>[^\"]+)\"\))?\n(?:    @.+\n)*"
     r"    def (?P<own>\w+)\(self\) -> (?P<type>.+):\n"
 )
+_AT_THE_MARGIN = re.compile(r"\n(?=[^\s#)])")
 _SCALARS = {
     "_builtins.str": "string", "_builtins.int": "integer", "_builtins.float": "number", "_builtins.bool": "boolean",
     "str": "string", "int": "integer", "float": "number", "bool": "boolean",
@@ -64,12 +65,11 @@ class Sdk:
             return None
         module, name = self.classes[token]
         file = self._file(module, name)
-        text = file.read_text()
         source = _Source(self, file.parent)
-        args = re.search(r"^__all__ = \['(\w+)', '\w+'\]", text, re.MULTILINE)
-        given = _class(text, args[1]) if args else None
+        args = re.search(r"^__all__ = \['(\w+)', '\w+'\]", _text(file), re.MULTILINE)
+        given = _class(file, args[1]) if args else None
         inputs = {} if given is None else dict(_getters(given))
-        made = dict(_getters(_class(text, name) or ""))
+        made = dict(_getters(_class(file, name) or ""))
         return Declared(
             token,
             source.structure(inputs, token),
@@ -146,7 +146,7 @@ class _Source:
             parts = parts[:-1] if parts[-1] == "outputs" else parts
             home = self._sdk.folder.joinpath(*[part.lstrip("_") for part in parts])
         for file in ("outputs.py",) if "outputs" in folder.split(".") else ("_inputs.py", "_enums.py"):
-            if (body := _class(_text(home / file), own)) is not None:
+            if (body := _class(home / file, own)) is not None:
                 if file == "_enums.py":
                     return Shape("string", name=own, enum=_values(body))
                 return _Source(self._sdk, home).structure(dict(_getters(body)), own)
@@ -158,13 +158,19 @@ def _text(file: Path) -> str:
     return file.read_text() if file.exists() else ""
 
 
-def _class(text: str, name: str) -> str | None:
+@functools.cache
+def _starts(file: Path) -> dict[str, int]:
+    """Where each class begins: a module's types lie in one file of megabytes."""
+    return {found[1]: found.start() + 1 for found in re.finditer(r"\nclass (\w+)", _text(file))}
+
+
+def _class(file: Path, name: str) -> str | None:
     """The source of a class: from its line to the next thing at the margin."""
-    start = re.search(rf"^class {name}\b", text, re.MULTILINE)
-    if start is None:
+    if (start := _starts(file).get(name)) is None:
         return None
-    end = re.compile(r"\n(?=[^\s#)])").search(text, start.end())
-    return text[start.start() : end.start() + 1 if end else len(text)]
+    text = _text(file)
+    end = _AT_THE_MARGIN.search(text, start + 1)
+    return text[start : end.start() + 1 if end else len(text)]
 
 
 def _getters(body: str) -> Iterator[tuple[str, str]]:
