@@ -1,13 +1,15 @@
 """Large objects in parts: a part that was sent is not sent again after a dropped connection.
 
 S3 and Blob Storage take parts in any order, several at a time; Cloud Storage takes one stream and tells how far it got.
-Reading asks for ranges, likewise. Every request is tried again by itself (retry.py).
+Reading asks for ranges, likewise. Every request is tried again by itself (retry.py), also when nobody takes what it
+sends: the libraries bound how long they wait for an answer, not how long for a peer that reads no more.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
+import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,6 +22,8 @@ PART = 16 << 20
 multiples of 256 KiB. An object of more than one part is sent and read in parts."""
 AT_ONCE = 4
 MAX_PARTS = 10_000
+SEND_S, SLOWEST = 60.0, 128 << 10
+"""Seconds, and bytes per second, that one request may take to send: SEND_S and what its bytes take at SLOWEST."""
 
 
 class Changed(OSError):
@@ -35,7 +39,8 @@ def write(fs: Any, path: str, data: bytes) -> None:
     """Put `data` at `path`, replacing what is there, whole or not at all."""
     size = part_size(len(data))
     if len(data) <= size or (kind := _KINDS.get(_protocol(fs))) is None:
-        repeat(lambda: fs.pipe_file(path, data))
+        bound = {"timeout": _allowed_s(len(data))} if fs.async_impl else {}
+        repeat(lambda: fs.pipe_file(path, data, **bound))
         return
     upload = kind(fs, path, memoryview(data), size)
     try:
@@ -66,6 +71,10 @@ def read(fs: Any, path: str) -> bytes:
     if (after := repeat(lambda: _info(fs, path))) != before:
         raise Changed(f"it was replaced while it was read: {before} became {after}")
     return b"".join(parts)
+
+
+def _allowed_s(size: int) -> float:
+    return SEND_S + size / SLOWEST
 
 
 def _protocol(fs: Any) -> str:
@@ -121,7 +130,8 @@ class S3Upload:
     def _one(self, start: int) -> dict[str, Any]:
         number = start // self._part + 1
         body = bytes(self._data[start : start + self._part])
-        answer = self._fs.call_s3("upload_part", **self._name, UploadId=self._id, PartNumber=number, Body=body)
+        call = {**self._name, "UploadId": self._id, "PartNumber": number, "Body": body}
+        answer = self._fs.call_s3("upload_part", **call, timeout=_allowed_s(len(body)))
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     def _complete(self, call: dict[str, Any]) -> None:
@@ -182,10 +192,14 @@ class GcsUpload:
             async with request as answer:
                 return answer.status, answer.headers.get("Range", ""), await answer.read()
 
-        code, reached, content = sync(self._fs.loop, ask)
+        code, reached, content = sync(self._fs.loop, ask, timeout=_allowed_s(len(body)))
         if code == 308:
             return int(reached.rpartition("-")[2]) + 1 if reached else 0
         validate_response(code, content, self._path)
+        if (size := int(json.loads(content)["size"])) != len(self._data):
+            raise OSError(
+                f"{self._path}: the store ended the upload at {size} of {len(self._data)} bytes; write it again"
+            )
         return None
 
     def abandon(self) -> None:
@@ -217,7 +231,7 @@ class BlobUpload:
             async with client:
                 await getattr(client, method)(*values)
 
-        sync(self._fs.loop, call)
+        sync(self._fs.loop, call, timeout=_allowed_s(self._part))
 
     def abandon(self) -> None:
         """Blob Storage forgets uncommitted blocks after a week."""

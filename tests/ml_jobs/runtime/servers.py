@@ -82,7 +82,8 @@ def running(command: list[str], port: int) -> Iterator[int]:
 
 
 class Proxy:
-    """Passes bytes on to a server, and breaks the connection that carries the `drop_at`-th byte, once a direction."""
+    """Passes bytes on to a server. Once a direction it breaks the connection that carries a byte that was named, or, of
+    what is sent, takes no more of it and says nothing."""
 
     def __init__(self, port: int) -> None:
         self._to = ("127.0.0.1", port)
@@ -92,14 +93,15 @@ class Proxy:
         self.sent, self.received, self.drops = 0, 0, 0
         self._drop_sent: int | None = None
         self._drop_received: int | None = None
+        self._stands_still = False
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
 
-    def drop(self, *, sent: int | None = None, received: int | None = None) -> None:
-        """Count from zero and break once at these bytes."""
+    def drop(self, *, sent: int | None = None, received: int | None = None, stands_still: bool = False) -> None:
+        """Count from zero and break once at these bytes; `stands_still`: keep the connection, read no more from it."""
         with self._lock:
             self.sent = self.received = self.drops = 0
-            self._drop_sent, self._drop_received = sent, received
+            self._drop_sent, self._drop_received, self._stands_still = sent, received, stands_still
 
     def close(self) -> None:
         self._server.close()
@@ -111,8 +113,15 @@ class Proxy:
             except OSError:
                 return
             server = socket.create_connection(self._to)
-            for source, target, note in ((client, server, self._note_sent), (server, client, self._note_received)):
-                threading.Thread(target=self._pass, args=(source, target, note), daemon=True).start()
+            threading.Thread(target=self._both, args=(client, server), daemon=True).start()
+
+    def _both(self, client: socket.socket, server: socket.socket) -> None:
+        back = threading.Thread(target=self._pass, args=(server, client, self._note_received), daemon=True)
+        back.start()
+        self._pass(client, server, self._note_sent)
+        back.join()
+        client.close()  # with what came and was not read: a sender that still sends learns of it
+        server.close()
 
     def _note_sent(self, size: int) -> bool:
         with self._lock:
@@ -128,11 +137,12 @@ class Proxy:
                 self._drop_received, self.drops = None, self.drops + 1
             return is_due
 
-    @staticmethod
-    def _pass(source: socket.socket, target: socket.socket, note: Callable[[int], bool]) -> None:
+    def _pass(self, source: socket.socket, target: socket.socket, note: Callable[[int], bool]) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(65536):
                 if note(len(chunk)):
+                    if self._stands_still:
+                        return
                     break
                 target.sendall(chunk)
         for end in (source, target):

@@ -127,6 +127,26 @@ def test_what_was_sent_is_not_sent_again_after_a_dropped_connection(store):
     assert _digest(folder.read("big")) == _digest(BIG)
 
 
+def test_a_connection_that_takes_no_more_is_given_up_and_its_part_sent_again(store, monkeypatch):
+    monkeypatch.setattr(transfer, "SEND_S", 3.0)
+    monkeypatch.setattr(transfer, "SLOWEST", 16 * MIB)
+    folder = Folder(store.url)
+    store.proxy.drop(sent=3 * MIB, stands_still=True)
+    folder.write("small", BIG[: PART - MIB])
+    assert store.proxy.drops == 1 and folder.read("small") == BIG[: PART - MIB]
+
+    store.proxy.drop(sent=3 * PART - MIB, stands_still=True)
+    if store.url.startswith("gs:"):  # this server, not the cloud, takes the question how far it is for the upload's end
+        with pytest.raises(
+            StorageError, match=rf"the store ended the upload at {2 * PART} of {4 * PART} bytes; write it"
+        ):
+            folder.write("big", BIG)
+    else:
+        folder.write("big", BIG)
+        assert _digest(folder.read("big")) == _digest(BIG)
+    assert store.proxy.drops == 1
+
+
 def test_what_was_received_is_not_asked_for_again(store):
     folder = Folder(store.url)
     folder.write("received", BIG)
