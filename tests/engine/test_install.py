@@ -139,6 +139,7 @@ def test_a_build_gets_our_language_host_beside_it(machine: Machine) -> None:
         "pulumi-language-python",
         "pulumi-resource-pulumi-python",
         "skywright_child.py",
+        "skywright_lessons.py",
         "skywright_nursery.py",
     ]
     assert all(os.access(found.bin_dir / name, os.X_OK) for name in ("pulumi", *launchers.COMMANDS))

@@ -104,6 +104,26 @@ def test_a_programs_own_modules_are_read_anew(run: Callable[[str], str], folder:
         assert run(f"import {name}\nprint({name}.text)\n") == text
 
 
+def test_a_programs_own_package_keeps_none_of_ours_out(run: Callable[[str], str], folder: Path) -> None:
+    package = folder / "deep" / "program" / "wave"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    for text in ("first", "and second"):
+        (package / "part.py").write_text(f"text = {text!r}\n")
+        assert run("import wave.part\nprint(wave.part.text)\n") == text
+
+
+def test_a_package_that_loads_at_its_first_use_is_whole(run: Callable[[str], str], tmp_path: Path) -> None:
+    part = tmp_path / "modules" / "slow" / "part"
+    part.mkdir(parents=True)
+    (part.parent / "__init__.py").write_text("import pulumi._utils\npart = pulumi._utils.lazy_import('slow.part')\n")
+    (part / "__init__.py").write_text("from .thing import *\nfrom . import other\n")
+    (part / "thing.py").write_text("from . import other\nclass Thing: ...\n")
+    (part / "other.py").write_text("")
+    assert run("import slow\n") == ""
+    assert [run("import slow\nprint(slow.part.Thing.__name__)\n") for _ in range(2)] == ["Thing", "Thing"]
+
+
 def test_its_children_are_forked_from_it(run: Callable[[str], str], kept: Kept) -> None:
     parents = {run("import os\nprint(os.getppid())\n") for _ in range(2)}
     assert parents == {str(kept.process.pid)}

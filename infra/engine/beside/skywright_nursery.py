@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import gc
 import importlib
-import importlib.util
 import io
 import json
 import os
@@ -24,8 +23,10 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 if TYPE_CHECKING:
     from infra.engine.beside.skywright_child import COLLECTED_AFTER, Job, end_with_parent, perform
+    from infra.engine.beside.skywright_lessons import Lessons
 else:
     from skywright_child import COLLECTED_AFTER, Job, end_with_parent, perform
+    from skywright_lessons import Lessons
 
 
 class Task(Protocol):
@@ -140,50 +141,15 @@ def tend(
     return 0
 
 
-class Lessons:
-    """What children had to import by themselves, told to the nursery at their end."""
-
-    AT_ONCE = 200
-    """Names in one packet: far below what a socket holds."""
-
-    def __init__(self) -> None:
-        self.told, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.told.setblocking(False)
-
-    def learn(self) -> None:
-        """Import what was told. Only what comes from the same file here: a program's own folder is not on our path."""
-        while True:
-            try:
-                packet = self.told.recv(1 << 20)
-            except BlockingIOError:
-                return
-            with contextlib.suppress(ValueError):
-                for name, file in json.loads(packet):
-                    with contextlib.suppress(Exception), contextlib.redirect_stderr(io.StringIO()):
-                        if name not in sys.modules and (spec := importlib.util.find_spec(name)) and spec.origin == file:
-                            importlib.import_module(name)
-            gc.freeze()
-
-    def tell(self, known: set[str]) -> None:
-        """In a child: what is imported beyond `known`. Where its package is not, it came by a special way."""
-        self._theirs.setblocking(False)
-        new = [
-            (name, file)
-            for name, module in list(sys.modules.items())
-            if name not in known
-            and isinstance(file := getattr(module, "__file__", None), str)
-            and all(name[: dot.start()] in sys.modules for dot in re.finditer(r"\.", name))
-        ]
-        with contextlib.suppress(OSError):
-            for start in range(0, len(new), self.AT_ONCE):
-                self._theirs.send(json.dumps(new[start : start + self.AT_ONCE]).encode())
-
-
 def _fork(job: Job, descriptors: list[int], sources: list[socket.socket], lessons: Lessons | None) -> None:
     if os.fork() == 0:
-        for source in sources:
-            source.close()
-        os._exit(_child(job, lessons, *descriptors))
+        code = 1
+        try:
+            for source in sources:
+                source.close()
+            code = _child(job, lessons, *descriptors)
+        finally:
+            os._exit(code)  # whatever happened: there is one nursery
     for descriptor in descriptors:
         os.close(descriptor)
 
@@ -196,7 +162,7 @@ def _child(job: Job, lessons: Lessons | None, stdout: int, stderr: int, status: 
     if "home" in job:
         # It belongs to the process that asked, not to the host, which the engine may end before.
         os.setsid()
-        threading.Thread(target=lambda: (os.read(status, 1), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_end_with, args=(status,), daemon=True).start()
     else:
         end_with_parent(os.getppid())
     os.write(status, f"{os.getpid()}\n".encode())
@@ -214,6 +180,14 @@ def _child(job: Job, lessons: Lessons | None, stdout: int, stderr: int, status: 
         lessons.tell(known)  # before the last word: who waits for it may end us then
     os.write(status, f"{code}\n".encode())
     return code
+
+
+def _end_with(status: int) -> None:
+    """End this process when nobody is left to be told of its end; the pid that it sent may not have been read."""
+    try:
+        os.read(status, 1)
+    finally:
+        os._exit(1)
 
 
 def end_at_signal(number: int, path: Path | None) -> None:
