@@ -2,7 +2,7 @@
 
 S3 and Blob Storage take parts in any order, several at a time; Cloud Storage takes one stream and tells how far it got.
 Reading asks for ranges, likewise. Every request is tried again by itself (retry.py), also when nobody takes what it
-sends: the libraries bound how long they wait for an answer, not how long for a peer that reads no more.
+sends: not every library bounds how long it waits for a peer that reads no more.
 """
 
 from __future__ import annotations
@@ -197,9 +197,7 @@ class GcsUpload:
             return int(reached.rpartition("-")[2]) + 1 if reached else 0
         validate_response(code, content, self._path)
         if (size := int(json.loads(content)["size"])) != len(self._data):
-            raise OSError(
-                f"{self._path}: the store ended the upload at {size} of {len(self._data)} bytes; write it again"
-            )
+            raise OSError(f"the store ended the upload at {size} of {len(self._data)} bytes; write it again")
         return None
 
     def abandon(self) -> None:

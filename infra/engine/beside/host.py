@@ -161,9 +161,10 @@ def serve(engine: str) -> NoReturn:
         def start(self, job: Job, info: Any, stdout: int, stderr: int) -> Task:
             python = project_python(info.root_directory, json_format.MessageToDict(info.options))
             try:
-                task = start_under(python, job, stdout, stderr) if python else nursery.start(job, stdout, stderr)
+                task = None if python else nursery.start(job, stdout, stderr)
             except OSError:  # a kept nursery is gone
-                task = start_under(Path(sys.executable), job, stdout, stderr)
+                task = None
+            task = task or start_under(python or Path(sys.executable), job, stdout, stderr)
             self.tasks.add(task)
             return task
 
@@ -224,9 +225,7 @@ def main(argv: list[str]) -> None:
         signal.signal(signal.SIGINT, quiet)
         serve(rest[-1] if rest else "")
     if command == "keep":
-        import pulumi  # noqa: F401
-
-        keep(rest)
+        keep(["pulumi", *rest])
     end_with_parent(os.getppid())
     if command == "dynamic":
         argv = ["pulumi-resource-pulumi-python", *rest]

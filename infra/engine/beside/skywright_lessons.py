@@ -38,6 +38,7 @@ class Lessons:
 
     @staticmethod
     def _import(name: str, file: str) -> None:
+        """KeyError where its package is not ours: a program's own may bear the name of one that is."""
         package, _, own = name.rpartition(".")
         if package:
             # A package that waits for its first use is loaded whole by it; begun at a part, it would lack that part.

@@ -137,9 +137,8 @@ def test_a_connection_that_takes_no_more_is_given_up_and_its_part_sent_again(sto
 
     store.proxy.drop(sent=3 * PART - MIB, stands_still=True)
     if store.url.startswith("gs:"):  # this server, not the cloud, takes the question how far it is for the upload's end
-        with pytest.raises(
-            StorageError, match=rf"the store ended the upload at {2 * PART} of {4 * PART} bytes; write it"
-        ):
+        why = f"the store ended the upload at {2 * PART} of {4 * PART} bytes"
+        with pytest.raises(StorageError, match=rf"/big can't be written: {why}; write it again"):
             folder.write("big", BIG)
     else:
         folder.write("big", BIG)
